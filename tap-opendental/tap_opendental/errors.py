@@ -1,0 +1,63 @@
+"""Errors of the tap and the exit codes of the whole project (the table in docs/operations.md)."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """One number means one thing in the tap, the targets and the `opendental` command."""
+
+    OK = 0
+    UNEXPECTED = 1
+    CONFIG = 2
+    WOULD_CHANGE = 3
+    UNREACHABLE = 4
+    ACCESS_DENIED = 5
+    NOT_FOUND = 6
+    NOTHING_SELECTED = 7
+    UNKNOWN_TYPE = 8
+    SANDBOX = 9
+    PARTIAL = 10
+
+
+class OpenDentalError(Exception):
+    """What failed, where, and what to do, in one line; `exit_code` is what the process ends with."""
+
+    exit_code = ExitCode.UNEXPECTED
+
+
+class ConfigError(OpenDentalError):
+    """A setting is missing, malformed or contradicts another."""
+
+    exit_code = ExitCode.CONFIG
+
+
+class UnreachableError(OpenDentalError):
+    """No server answers at the configured address."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class AccessDeniedError(OpenDentalError):
+    """The server refuses the user, the password or a right that reading needs."""
+
+    exit_code = ExitCode.ACCESS_DENIED
+
+
+class NotFoundError(OpenDentalError):
+    """The database or a table does not exist."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class NothingSelectedError(OpenDentalError):
+    """No table matches a pattern, or no stream is selected: a run that would move nothing."""
+
+    exit_code = ExitCode.NOTHING_SELECTED
+
+
+class UnknownTypeError(OpenDentalError):
+    """A column has a type that the tap cannot read without guessing."""
+
+    exit_code = ExitCode.UNKNOWN_TYPE
