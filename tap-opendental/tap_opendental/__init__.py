@@ -1,0 +1,1 @@
+"""tap-opendental: reads an Open Dental database as Singer streams."""

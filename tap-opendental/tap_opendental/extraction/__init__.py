@@ -1,0 +1,1 @@
+"""How rows leave the source without hurting it."""

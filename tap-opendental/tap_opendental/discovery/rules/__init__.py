@@ -1,0 +1,1 @@
+"""Judgement: pure functions from facts to a choice and its reason."""

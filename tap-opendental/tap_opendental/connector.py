@@ -1,0 +1,190 @@
+"""The only place that opens a connection to the source: UTC, read only, bounded, with errors in plain words."""
+
+from __future__ import annotations
+
+import ssl
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from pymysql.constants import CR, ER, FIELD_TYPE
+from pymysql.converters import conversions
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import NullPool
+
+from tap_opendental.errors import (
+    AccessDeniedError,
+    ConfigError,
+    NotFoundError,
+    OpenDentalError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Zero and partial dates, year 1 and times beyond 24 hours have no Python value: the server's own text is kept and
+# read on purpose in `types`.
+_TEMPORAL = frozenset({FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.TIME})
+_CONVERSIONS = {key: convert for key, convert in conversions.items() if key not in _TEMPORAL}
+
+_SESSION = (
+    "SET SESSION time_zone = '+00:00', sql_mode = ''",
+    "SET SESSION TRANSACTION READ ONLY",
+)
+
+_UNREACHABLE = (
+    UnreachableError,
+    "no answer from a MySQL or MariaDB server at {address.host}:{address.port} (error {code}){where}: "
+    "check settings host and port, and that the server runs",
+)
+_DENIED_TABLE = (
+    AccessDeniedError,
+    "user {address.user!r} may not read table {table}: GRANT SELECT on it, or name it in exclude_tables",
+)
+_MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
+    ER.ACCESS_DENIED_ERROR: (
+        AccessDeniedError,
+        "the server at {address.host}:{address.port} refuses user {address.user!r}: check settings user and password",
+    ),
+    ER.DBACCESS_DENIED_ERROR: (
+        AccessDeniedError,
+        "user {address.user!r} has no right on database {address.database!r}, or it does not exist: check setting "
+        "database, or GRANT SELECT ON `{address.database}`.* to the user",
+    ),
+    ER.BAD_DB_ERROR: (
+        NotFoundError,
+        "database {address.database!r} does not exist on {address.host}: check setting database",
+    ),
+    ER.NO_SUCH_TABLE: (
+        NotFoundError,
+        "table {table} is gone from database {address.database!r} since discovery: run again",
+    ),
+    ER.TABLEACCESS_DENIED_ERROR: _DENIED_TABLE,
+    ER.COLUMNACCESS_DENIED_ERROR: _DENIED_TABLE,
+    CR.CR_SERVER_LOST: _UNREACHABLE,
+    CR.CR_SERVER_GONE_ERROR: _UNREACHABLE,
+    CR.CR_CONN_HOST_ERROR: _UNREACHABLE,
+    CR.CR_CONNECTION_ERROR: _UNREACHABLE,
+}
+
+
+@dataclass(frozen=True)
+class Tls:
+    """Paths of PEM files; a CA turns verification on, `required` refuses a plain connection."""
+
+    ca: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    required: bool = False
+
+
+@dataclass(frozen=True)
+class SourceAddress:
+    """Where the source is and who asks; `connect_timeout` in seconds."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    database: str
+    connect_timeout: int = 10
+    tls: Tls = Tls()
+
+    def __repr__(self) -> str:
+        """Name the address without the password."""
+        return f"{self.user}@{self.host}:{self.port}/{self.database}"
+
+
+def create_source_engine(address: SourceAddress) -> sa.Engine:
+    """Return an engine whose every connection is in UTC and read only; it connects on first use.
+
+    Parameters are hidden from SQLAlchemy's errors: they hold row values.
+    """
+    url = sa.URL.create(
+        "mysql+pymysql",
+        username=address.user,
+        password=address.password,
+        host=address.host,
+        port=address.port,
+        database=address.database,
+        query={"charset": "utf8mb4"},
+    )
+    engine = sa.create_engine(
+        url,
+        poolclass=NullPool,
+        hide_parameters=True,
+        isolation_level="AUTOCOMMIT",
+        connect_args={
+            "connect_timeout": address.connect_timeout,
+            "conv": _CONVERSIONS,
+            "local_infile": False,
+            "ssl": ssl_context(address.tls),
+        },
+    )
+    sa.event.listen(engine, "connect", _prepare_session(address))
+    return engine
+
+
+def ssl_context(tls: Tls) -> ssl.SSLContext | None:
+    """Build the TLS context; with a CA, chain and host name are verified. ConfigError when a file does not load."""
+    if not (tls.ca or tls.cert or tls.required):
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if not tls.ca:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    _load(tls, context)
+    return context
+
+
+def _load(tls: Tls, context: ssl.SSLContext) -> None:
+    try:
+        if tls.ca:
+            context.load_verify_locations(tls.ca)
+        if tls.cert:
+            context.load_cert_chain(tls.cert, tls.key)
+    except (OSError, ssl.SSLError) as error:
+        setting = "ssl_ca" if context.cert_store_stats()["x509"] == 0 and tls.ca else "ssl_cert and ssl_key"
+        raise ConfigError(f"{setting}: not a readable PEM file ({error.strerror or 'bad certificate'})") from None
+
+
+def _prepare_session(address: SourceAddress) -> Any:  # noqa: ANN401 - SQLAlchemy's listener signature
+    def prepare(dbapi_connection: Any, _record: object) -> None:  # noqa: ANN401
+        with dbapi_connection.cursor() as cursor:
+            for statement in _SESSION:
+                cursor.execute(statement)
+            if address.tls.required or address.tls.ca:
+                _require_cipher(cursor)
+
+    return prepare
+
+
+def _require_cipher(cursor: Any) -> None:  # noqa: ANN401
+    """Refuse a plain connection: PyMySQL falls back to one in silence when the server offers no TLS."""
+    cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
+    row = cursor.fetchone()
+    if not row or not row[1]:
+        raise ConfigError("ssl_required: the server does not encrypt; enable TLS on the server or unset ssl_required")
+
+
+@contextmanager
+def plain_errors(address: SourceAddress, *, table: str | None = None) -> Iterator[None]:
+    """Raise the driver's errors again as one of ours: code and place only, since their text can quote row values."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise explain(error, address, table=table) from None
+    except SQLAlchemyError as error:
+        where = f" (table {table})" if table else ""
+        raise OpenDentalError(f"reading from {address!r}{where} failed: {type(error).__name__}") from None
+
+
+def explain(error: DBAPIError, address: SourceAddress, *, table: str | None = None) -> OpenDentalError:
+    """Say what a driver's error means, by its code: settings named, values left out."""
+    code = error.orig.args[0] if error.orig and error.orig.args else 0
+    where = f" from table {table}" if table else ""
+    kind, message = _MEANINGS.get(code, (OpenDentalError, "reading{where} failed with MySQL error {code}"))
+    return kind(message.format(address=address, table=table, where=where, code=code))

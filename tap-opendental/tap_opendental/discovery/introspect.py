@@ -1,0 +1,142 @@
+"""Connection in, schema out: four statements for a whole database, whatever the number of its tables.
+
+Knows nothing of what makes a good replication key: that is `rules`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from importlib.resources import files
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from tap_opendental.discovery.model import Column, Index, IndexColumn, Server, Table, TableSize
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
+_LITERAL = re.compile(r"^(-?\d+(\.\d+)?|'.*'|NULL|current_timestamp(\(\d*\))?)$", re.IGNORECASE | re.DOTALL)
+_PRECISION = re.compile(r"current_timestamp(?:\((\d*)\))?", re.IGNORECASE)
+_EXACT_ROW_COUNTS = frozenset({"MYISAM", "ARIA", "MEMORY"})
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What one reading of information_schema found: tables and sizes by name, in the server's order."""
+
+    server: Server
+    tables: Mapping[str, Table]
+    sizes: Mapping[str, TableSize]
+
+
+def read_snapshot(connection: Connection, database: str) -> Snapshot:
+    """Read the structure of every base table of `database` that the user may see."""
+    server = _read_server(connection)
+    tables = _read(connection, "tables", database)
+    columns = _group_by_table(_read(connection, "columns", database))
+    indexes = _group_by_table(_read(connection, "indexes", database))
+    return Snapshot(
+        server=server,
+        tables={
+            row["TABLE_NAME"]: _table(row, columns[row["TABLE_NAME"]], indexes[row["TABLE_NAME"]], server)
+            for row in tables
+        },
+        sizes={row["TABLE_NAME"]: _size(row) for row in tables},
+    )
+
+
+def _read_server(connection: Connection) -> Server:
+    version = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
+    return Server(version=version, flavour="mariadb" if "mariadb" in version.lower() else "mysql")
+
+
+def _read(connection: Connection, name: str, database: str) -> Sequence[RowMapping]:
+    statement = (files(__package__) / "sql" / f"{name}.sql").read_text(encoding="utf-8")
+    return connection.exec_driver_sql(statement, {"database": database}).mappings().all()
+
+
+def _group_by_table(rows: Iterable[RowMapping]) -> Mapping[str, list[RowMapping]]:
+    grouped: dict[str, list[RowMapping]] = defaultdict(list)
+    for row in rows:
+        grouped[row["TABLE_NAME"]].append(row)
+    return grouped
+
+
+def _table(row: RowMapping, columns: Sequence[RowMapping], indexes: Sequence[RowMapping], server: Server) -> Table:
+    collation = row["TABLE_COLLATION"] or ""
+    parts = {name: list(group) for name, group in groupby(indexes, key=lambda part: part["INDEX_NAME"])}
+    primary = parts.pop("PRIMARY", [])
+    return Table(
+        name=row["TABLE_NAME"],
+        columns=tuple(_column(column, collation, server) for column in columns),
+        primary_key=tuple(part["COLUMN_NAME"] for part in primary),
+        indexes=tuple(_index(name, group) for name, group in parts.items()),
+        engine=row["ENGINE"] or "",
+        collation=collation,
+    )
+
+
+def _column(row: RowMapping, table_collation: str, server: Server) -> Column:
+    extra = row["EXTRA"] or ""
+    collation = row["COLLATION_NAME"]
+    return Column(
+        name=row["COLUMN_NAME"],
+        type=row["COLUMN_TYPE"],
+        nullable=row["IS_NULLABLE"] == "YES",
+        default=_default(row, extra, server),
+        on_update=_on_update(extra),
+        auto_increment="auto_increment" in extra.lower(),
+        collation=collation if collation and collation != table_collation else None,
+        generated=row["GENERATION_EXPRESSION"] or None,
+    )
+
+
+def _on_update(extra: str) -> str | None:
+    """Canonical `current_timestamp()` of MariaDB's and MySQL's spellings, None without one."""
+    _, marker, rest = extra.lower().partition("on update ")
+    return _canonical_now(rest) if marker else None
+
+
+def _canonical_now(expression: str) -> str:
+    found = _PRECISION.match(expression)
+    return f"current_timestamp({found.group(1) or ''})" if found else expression
+
+
+def _default(row: RowMapping, extra: str, server: Server) -> str | None:
+    """Return the default as an SQL expression; MySQL reports literals bare, MariaDB (10.2.7 and later) quoted."""
+    default: Any = row["COLUMN_DEFAULT"]
+    if default is None:
+        return "NULL" if server.flavour == "mysql" and row["IS_NULLABLE"] == "YES" else None
+    text = default.decode() if isinstance(default, bytes) else str(default)
+    if _PRECISION.fullmatch(text):
+        return _canonical_now(text)
+    if server.flavour == "mariadb" or "DEFAULT_GENERATED" in extra or _is_bare_number(row["COLUMN_TYPE"], text):
+        return text
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _is_bare_number(column_type: str, text: str) -> bool:
+    numeric = re.match(r"(tiny|small|medium|big)?int|decimal|float|double", column_type) is not None
+    return numeric and _LITERAL.match(text) is not None
+
+
+def _index(name: str, parts: Sequence[RowMapping]) -> Index:
+    return Index(
+        name=name,
+        columns=tuple(IndexColumn(part["COLUMN_NAME"], part["SUB_PART"]) for part in parts),
+        unique=not parts[0]["NON_UNIQUE"],
+        kind=parts[0]["INDEX_TYPE"],
+    )
+
+
+def _size(row: RowMapping) -> TableSize:
+    return TableSize(
+        rows=int(row["TABLE_ROWS"] or 0),
+        data_bytes=int(row["DATA_LENGTH"] or 0),
+        index_bytes=int(row["INDEX_LENGTH"] or 0),
+        exact=(row["ENGINE"] or "").upper() in _EXACT_ROW_COUNTS,
+    )

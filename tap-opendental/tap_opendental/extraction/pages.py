@@ -1,0 +1,157 @@
+"""Pages: short, buffered SELECTs in the order of a key, so that no statement holds a table for long.
+
+On MyISAM a long SELECT blocks every writer. Rows are therefore read in pages that end on their own, and where the
+cursor column is not indexed, changed rows are looked for inside ranges of the primary key (48 of Open Dental's 67
+incremental tables), never by a scan of the whole table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import Connection
+
+Row = tuple[Any, ...]
+Statement = tuple[str, dict[str, Any]]
+
+# Rows at or after a bookmark, and rows whose cursor no bookmark compares with.
+SINCE = "{cursor} >= %(since)s"
+UNSET = "{cursor} IS NULL OR {cursor} = 0"
+CHANGED = f"{SINCE} OR {UNSET}"
+
+
+@dataclass(frozen=True)
+class PagePlan:
+    """What to read of one table and in which order.
+
+    `expressions` is the SELECT list; `key` the columns that order the pages. `since` limits the rows to those whose
+    `cursor` is at or after it, or NULL or zero, which no comparison would find; `changed` is that condition.
+    """
+
+    table: str
+    expressions: tuple[str, ...]
+    key: tuple[str, ...]
+    page_rows: int
+    cursor: str | None = None
+    since: str | None = None
+    cursor_indexed: bool = False
+    changed: str = CHANGED
+
+
+def quote(name: str) -> str:
+    """Quote an identifier for MySQL; percent signs are doubled for the driver's parameters."""
+    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
+
+
+def read_pages(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
+    """Yield pages of rows, each one statement and held whole; a row is the plan's expressions in order."""
+    if not plan.key:
+        yield _run(connection, (f"SELECT {_list(plan.expressions)} FROM {quote(plan.table)}", {"since": None}))
+    elif plan.since is None:
+        yield from _by_key(connection, plan)
+    elif plan.cursor_indexed:
+        yield from _by_cursor(connection, plan)
+    else:
+        yield from _by_ranges(connection, plan)
+
+
+def _by_key(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
+    """All rows, in the order of the key."""
+    after: Row | None = None
+    while True:
+        page = _run(connection, page_statement(plan, after))
+        rows, after = _split(page, plan)
+        if rows:
+            yield rows
+        if len(page) < plan.page_rows:
+            return
+
+
+def _by_cursor(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
+    """Changed rows in the order of (cursor, key), then those without a cursor: an index leads with the cursor."""
+    yield from _by_key(connection, replace(plan, changed=SINCE, key=(str(plan.cursor), *plan.key)))
+    yield from _by_key(connection, replace(plan, changed=UNSET))
+
+
+def _by_ranges(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
+    """Changed rows in ranges of the key: first the range's last key, by index alone, then the rows inside it."""
+    after: Row | None = None
+    while True:
+        last = _run(connection, range_end_statement(plan, after))
+        upto = tuple(last[0]) if last else None
+        rows, _ = _split(_run(connection, range_statement(plan, after, upto)), plan)
+        if rows:
+            yield rows
+        if upto is None:
+            return
+        after = upto
+
+
+def page_statement(plan: PagePlan, after: Row | None) -> Statement:
+    """The next page after a key, in the order of the key; its last columns are the key."""
+    text, parameters = _select(plan, after, None)
+    return f"{text} LIMIT {plan.page_rows}", parameters
+
+
+def range_end_statement(plan: PagePlan, after: Row | None) -> Statement:
+    """The key at which the next range ends; no row when the rest of the table is shorter than a page."""
+    key = _list(quote(name) for name in plan.key)
+    where = f" WHERE {_compare(plan.key, '>', 'a')}" if after is not None else ""
+    text = f"SELECT {key} FROM {quote(plan.table)}{where} ORDER BY {key} LIMIT 1 OFFSET {plan.page_rows - 1}"
+    return text, _bind("a", after)
+
+
+def range_statement(plan: PagePlan, after: Row | None, upto: Row | None) -> Statement:
+    """Changed rows with a key beyond `after` and not beyond `upto`."""
+    return _select(plan, after, upto)
+
+
+def _select(plan: PagePlan, after: Row | None, upto: Row | None) -> Statement:
+    conditions = [
+        *([_changed(plan)] if plan.since is not None else []),
+        *([_compare(plan.key, ">", "a")] if after is not None else []),
+        *([_compare(plan.key, "<=", "u")] if upto is not None else []),
+    ]
+    where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
+    order = _list(quote(name) for name in plan.key)
+    columns = _list((*plan.expressions, *(quote(name) for name in plan.key)))
+    parameters = {"since": plan.since} | _bind("a", after) | _bind("u", upto)
+    return f"SELECT {columns} FROM {quote(plan.table)}{where} ORDER BY {order}", parameters
+
+
+def _changed(plan: PagePlan) -> str:
+    return f"({plan.changed.format(cursor=quote(str(plan.cursor)))})"
+
+
+def _compare(key: Sequence[str], operator: str, prefix: str) -> str:
+    """Lexicographic comparison of the key with values, in a form whose first column serves as an index range."""
+    head, *rest = key
+    column, value = quote(head), f"%({prefix}{len(rest)})s"
+    if not rest:
+        return f"({column} {operator} {value})"
+    strict = operator[0]
+    return f"({column} {strict}= {value} AND ({column} {strict} {value} OR {_compare(rest, operator, prefix)}))"
+
+
+def _bind(prefix: str, values: Row | None) -> dict[str, Any]:
+    return {f"{prefix}{len(values) - 1 - position}": value for position, value in enumerate(values)} if values else {}
+
+
+def _list(items: Any) -> str:  # noqa: ANN401 - any iterable of text
+    return ", ".join(items)
+
+
+def _split(page: Sequence[Row], plan: PagePlan) -> tuple[Sequence[Row], Row | None]:
+    """Rows without the key columns at their end, and the last row's key."""
+    width = len(plan.expressions)
+    return [row[:width] for row in page], tuple(page[-1][width:]) if page else None
+
+
+def _run(connection: Connection, statement: Statement) -> Sequence[Row]:
+    # Parameters go along even when none is used: only then does the driver undouble the percent signs of names.
+    text, parameters = statement
+    return connection.exec_driver_sql(text, parameters).fetchall()

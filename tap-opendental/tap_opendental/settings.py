@@ -1,0 +1,154 @@
+"""The tap's settings: described once, validated at the border, frozen inside."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from singer_sdk import typing as th
+
+from tap_opendental.connector import SourceAddress, Tls
+from tap_opendental.errors import ConfigError
+from tap_opendental.types import ReadingOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_PATTERNS = th.ArrayType(th.StringType)
+
+PROPERTIES = th.PropertiesList(
+    th.Property("host", th.StringType, required=True, description="Host name or address of the Open Dental server."),
+    th.Property("port", th.IntegerType(minimum=1, maximum=65535), default=3306, description="TCP port of the server."),
+    th.Property("user", th.StringType, required=True, description="A user with SELECT on the database and no more."),
+    th.Property("password", th.StringType, required=True, secret=True, description="That user's password."),
+    th.Property("database", th.StringType, default="opendental", description="Name of the Open Dental database."),
+    th.Property(
+        "ssl_ca",
+        th.StringType,
+        description="Path of the CA certificate (PEM). When set, the server's certificate and host name are verified.",
+    ),
+    th.Property("ssl_cert", th.StringType, description="Path of the client certificate (PEM), if the server asks."),
+    th.Property("ssl_key", th.StringType, description="Path of the client certificate's private key (PEM)."),
+    th.Property(
+        "ssl_required",
+        th.BooleanType,
+        default=False,
+        description="Refuse to go on when the connection is not encrypted. Implied by ssl_ca.",
+    ),
+    th.Property(
+        "tables",
+        _PATTERNS,
+        default=["*"],
+        description="Tables to read, as names or patterns (`proc*`). A pattern that matches nothing is an error.",
+    ),
+    th.Property(
+        "exclude_tables",
+        _PATTERNS,
+        default=[],
+        description="Tables to leave out, as names or patterns. A pattern that matches nothing is an error.",
+    ),
+    th.Property(
+        "keyless_tables",
+        _PATTERNS,
+        default=[],
+        description="Tables without a primary key to read all the same, whole, in one buffered statement. "
+        "The others without a key are left out with a line in the log.",
+    ),
+    th.Property(
+        "tables_config",
+        th.StringType,
+        description="Path of tables.yml: decisions about single tables that a person reviewed.",
+    ),
+    th.Property(
+        "start_date",
+        th.DateTimeType,
+        description="First run of an incremental stream: read rows changed since then only. Default: all rows.",
+    ),
+    th.Property(
+        "sentinel_dates",
+        th.StringType,
+        default="keep",
+        allowed_values=["keep", "null"],
+        description="What becomes of 0001-01-01, Open Dental's 'no date': kept as it is, or NULL. "
+        "Zero and partial dates (0000-00-00, 2022-11-00) are always NULL.",
+    ),
+    th.Property(
+        "binary_encoding",
+        th.StringType,
+        default="base64",
+        allowed_values=["base64", "hex"],
+        description="How blobs are written as text.",
+    ),
+    th.Property(
+        "connect_timeout",
+        th.IntegerType(minimum=1),
+        default=10,
+        description="Seconds to wait for a connection.",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The tap's settings with their defaults applied."""
+
+    address: SourceAddress
+    tables: tuple[str, ...]
+    exclude_tables: tuple[str, ...]
+    keyless_tables: tuple[str, ...]
+    tables_config: str | None
+    reading: ReadingOptions
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> Settings:
+        """Build from a validated Singer config; ConfigError when settings contradict each other."""
+        _check_start_date(config.get("start_date"))
+        tls = Tls(config.get("ssl_ca"), config.get("ssl_cert"), config.get("ssl_key"), config["ssl_required"])
+        if (tls.cert is None) != (tls.key is None):
+            raise ConfigError("ssl_cert and ssl_key belong together: set both or neither")
+        return cls(
+            address=SourceAddress(
+                host=config["host"],
+                port=config["port"],
+                user=config["user"],
+                password=config["password"],
+                database=config["database"],
+                connect_timeout=config["connect_timeout"],
+                tls=tls,
+            ),
+            tables=tuple(config["tables"]),
+            exclude_tables=tuple(config["exclude_tables"]),
+            keyless_tables=tuple(config["keyless_tables"]),
+            tables_config=config.get("tables_config"),
+            reading=ReadingOptions(config["sentinel_dates"] == "keep", config["binary_encoding"]),
+        )
+
+
+def _check_start_date(value: str | None) -> None:
+    try:
+        parse_moment(value or "2000-01-01")
+    except ValueError:
+        raise ConfigError(f"start_date: {value!r} is not a date; write it as 2024-01-31T00:00:00Z") from None
+
+
+def parse_moment(value: str) -> datetime:
+    """Return an ISO 8601 moment without a zone: UTC when the text names one, else the clock reading as it stands."""
+    moment = datetime.fromisoformat(value)
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+
+
+def describe_problem(problem: str) -> str:
+    """Turn jsonschema's words on a setting into ours: which setting, what to do; never the value itself."""
+    missing = re.match(r"'(\w+)' is a required property", problem)
+    if missing:
+        name = missing.group(1)
+        return f"setting {name} is missing: set it in the config file or as TAP_OPENDENTAL_{name.upper()}"
+    setting = re.search(r"config\['(\w+)'\]", problem)
+    rule = re.search(r"is (not of type .*?|not one of \[.*?\]|less than .*?|greater than .*?)(?= in config|$)", problem)
+    if setting and rule:
+        return f"setting {setting.group(1)} is {rule.group(1)}"
+    return (
+        f"setting {setting.group(1)} is not valid: see --about" if setting else "the config is not valid: see --about"
+    )

@@ -1,0 +1,49 @@
+"""The run's one reading connection to the source."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from tap_opendental.connector import create_source_engine, plain_errors
+from tap_opendental.discovery import SchemaDiscovery
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, Engine
+
+    from tap_opendental.connector import SourceAddress
+
+_UTC_NOW = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%T+00:00')"
+# DATETIME columns hold the clinic's wall clock: the server's own zone, not the session's.
+_LOCAL_NOW = "SELECT DATE_FORMAT(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone), '%Y-%m-%dT%T')"
+
+
+class Source:
+    """Address, connection and discovery of one source; connects on first use."""
+
+    def __init__(self, address: SourceAddress) -> None:
+        self.address = address
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return create_source_engine(self.address)
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection that all streams of the run read from, one after the other."""
+        with plain_errors(self.address):
+            return self._engine.connect()
+
+    @cached_property
+    def discovery(self) -> SchemaDiscovery:
+        """The analysis of the source's schema."""
+        return SchemaDiscovery(self._engine, self.address.database)
+
+    def now(self, *, local: bool) -> str:
+        """The server's clock as ISO 8601 text: UTC with its offset, or the server's wall clock without one."""
+        return str(self.connection.exec_driver_sql(_LOCAL_NOW if local else _UTC_NOW).scalar_one())
+
+    def close(self) -> None:
+        """Close the connection, if one was opened."""
+        if "connection" in self.__dict__:
+            self.connection.close()
