@@ -36,11 +36,16 @@ def render_type(text: str, *, where: str) -> str:
     if _PLAIN.fullmatch(plain):
         return plain
     if members := _LIST.fullmatch(bare):
-        literals = (render_string(read_string(literal)) for literal in _STRINGS.findall(members[2]))
-        return f"{members[1].lower()}({','.join(literals)})"
+        return f"{members[1].lower()}({','.join(map(render_string, read_members(bare)))})"
     raise UnknownTypeError(
         f"column {where}: {text!r} is not a column type that this version knows; exclude the table or report the type"
     )
+
+
+def read_members(text: str) -> tuple[str, ...]:
+    """The members of an ``enum(...)`` or ``set(...)``; none for another type."""
+    members = _LIST.fullmatch(_SERVER_NOTE.sub("", text).strip())
+    return tuple(read_string(literal) for literal in _STRINGS.findall(members[2])) if members else ()
 
 
 def is_string(text: str) -> bool:
