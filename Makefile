@@ -1,0 +1,90 @@
+# Everything a person does here. Each verb's help is the comment behind its name.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+UV := .tools/uv/bin/uv
+MELTANO := .tools/meltano/bin/meltano
+OPENDENTAL := .venv/bin/opendental
+export UV_PYTHON_DOWNLOADS := never
+export UV_NO_PROGRESS := 1
+export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
+
+.PHONY: help demo test test-unit test-integration test-e2e test-all lint format servers install plugins lock down clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: install plugins ## start a private source and warehouse, run the pipeline twice, show what landed
+	@.venv/bin/python scripts/demo.py
+
+test: install plugins .tools/target-jsonl/.done ## lint and all tests, with the time of each group
+	@.venv/bin/python scripts/run_tests.py lint unit integration e2e
+
+test-unit: install ## tests that need no server (seconds)
+	@.venv/bin/python scripts/run_tests.py unit
+
+test-integration: install .tools/target-jsonl/.done ## tests against a real MariaDB and PostgreSQL
+	@.venv/bin/python scripts/run_tests.py integration
+
+test-e2e: install plugins ## tests of the whole pipeline through Meltano
+	@.venv/bin/python scripts/run_tests.py e2e
+
+test-all: servers $(UV) ## unit and integration tests on every Python from 3.11 to 3.13 that is present
+	@scripts/test-all-pythons.sh
+
+lint: .venv/.done ## ruff, mypy and the import contracts
+	@.venv/bin/python scripts/run_tests.py lint
+
+format: .venv/.done ## format the code
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix-only .
+
+servers: ## install MariaDB's and PostgreSQL's server binaries, if missing (needs root or sudo)
+	@scripts/install-servers.sh
+
+install: servers .venv/.done ## create .venv with the three packages, from hashed locks
+
+plugins: .tools/meltano/.done .meltano/.done ## install Meltano and its plugins, each into an environment of its own
+
+lock: $(UV) ## resolve all locks again
+	@scripts/lock.sh
+
+down: .venv/.done ## stop the sandbox
+	@$(OPENDENTAL) sandbox down
+
+clean: ## remove every environment and the sandbox
+	@[ ! -x $(OPENDENTAL) ] || $(OPENDENTAL) sandbox down --delete
+	rm -rf .venv .venv-3.* .tools .meltano
+
+# --- environments: rebuilt when their lock changes ---------------------------------------------------------------
+
+$(UV): requirements/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info < (3, 14) else "Python 3.11 to 3.13 is needed, not " + sys.version.split()[0] + ": call make with PYTHON=python3.12")'
+	@echo "Installing uv"
+	@$(PYTHON) -m venv --clear .tools/uv
+	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.done: requirements/workspace.txt tap-opendental/pyproject.toml target-opendental-replica/pyproject.toml analyze/pyproject.toml | $(UV)
+	@echo "Installing the workspace"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .venv
+	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements/workspace.txt
+	@$(UV) pip install --quiet --python .venv --no-deps --no-build-isolation -e tap-opendental -e target-opendental-replica -e analyze
+	@touch $@
+
+.tools/meltano/.done: requirements/meltano.txt | $(UV)
+	@echo "Installing Meltano"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .tools/meltano
+	@$(UV) pip install --quiet --python .tools/meltano --require-hashes -r requirements/meltano.txt
+	@touch $@
+
+.meltano/.done: meltano.yml requirements/tap-opendental.txt requirements/target-postgres.txt requirements/target-opendental-replica.txt requirements/opendental-analyze.txt plugins/loaders/target-postgres--meltanolabs.lock tap-opendental/pyproject.toml target-opendental-replica/pyproject.toml analyze/pyproject.toml .tools/meltano/.done
+	@echo "Installing Meltano's plugins"
+	@$(MELTANO) --log-level warning install
+	@touch $@
+
+.tools/target-jsonl/.done: requirements/target-jsonl.txt | $(UV)
+	@echo "Installing target-jsonl, the unrelated target of the tests"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .tools/target-jsonl
+	@$(UV) pip install --quiet --python .tools/target-jsonl --require-hashes -r requirements/target-jsonl.txt
+	@touch $@
