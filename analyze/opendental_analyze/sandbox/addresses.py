@@ -23,9 +23,9 @@ SCHEMAS = ("raw", "staging", "intermediate", "marts")
 
 def mariadb_url(state: State, user: str, database: str | None) -> URL:
     """A user's way into a MariaDB database of this sandbox."""
-    return _url("mysql+pymysql", user, state.passwords[f"mariadb:{user}"], state.mariadb.port, database).update_query_dict(
-        {"charset": "utf8mb4"}
-    )
+    return _url(
+        "mysql+pymysql", user, state.passwords[f"mariadb:{user}"], state.mariadb.port, database
+    ).update_query_dict({"charset": "utf8mb4"})
 
 
 def postgres_url(state: State, user: str, database: str) -> URL:
@@ -66,7 +66,13 @@ def _url(driver: str, user: str, password: str, port: int, database: str | None)
 
 
 def _settings(prefix: str, url: URL) -> dict[str, str]:
-    values = {"HOST": url.host, "PORT": url.port, "USER": url.username, "PASSWORD": url.password, "DATABASE": url.database}
+    values = {
+        "HOST": url.host,
+        "PORT": url.port,
+        "USER": url.username,
+        "PASSWORD": url.password,
+        "DATABASE": url.database,
+    }
     return {f"{prefix}_{name}": str(value) for name, value in values.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
@@ -46,20 +46,21 @@ class DatabaseSize:
     size_bytes: int
 
 
-def connect(url: URL | str, **options: Any) -> Engine:
+def connect(url: URL, *, autocommit: bool = False) -> Engine:
     """An engine without a pool: a sandbox's connections end when their block ends."""
-    arguments = {"local_infile": True} if str(url).startswith("mysql") else {}
-    return create_engine(url, poolclass=NullPool, connect_args=arguments, **options)
+    bulk_load = {"local_infile": True} if url.get_backend_name() == "mysql" else {}
+    options = {"isolation_level": "AUTOCOMMIT"} if autocommit else {}
+    return create_engine(url, poolclass=NullPool, connect_args=bulk_load, **options)
 
 
 def mariadb_root(state: State) -> Engine:
     """The sandbox's own way into MariaDB."""
-    return connect(mariadb_url(state, ROOT, None), isolation_level="AUTOCOMMIT")
+    return connect(mariadb_url(state, ROOT, None), autocommit=True)
 
 
 def postgres_root(state: State, database: str = "postgres") -> Engine:
     """The sandbox's own way into PostgreSQL; databases cannot be created inside a transaction."""
-    return connect(postgres_url(state, ROOT, database), isolation_level="AUTOCOMMIT")
+    return connect(postgres_url(state, ROOT, database), autocommit=True)
 
 
 def answers_as_root(engine: Engine) -> bool:
@@ -137,11 +138,14 @@ def read_sizes(state: State) -> tuple[DatabaseSize, ...]:
     return (*_read_mariadb_sizes(state), *_read_postgres_sizes(state))
 
 
-def read_row_count(engine: Engine, database: str, tables: Iterable[str]) -> int:
-    """Rows of these tables together, counted."""
-    counts = (f"SELECT COUNT(*) FROM {quote(database)}.{quote(table)}" for table in tables)
+def read_tables(engine: Engine, database: str, *, storage: str) -> tuple[str, ...]:
+    """The tables of a MariaDB database that one storage engine keeps."""
+    query = text(
+        "SELECT table_name FROM information_schema.tables "
+        "WHERE table_schema = :database AND engine = :storage ORDER BY table_name"
+    )
     with engine.connect() as connection:
-        return sum(connection.exec_driver_sql(count).scalar_one() for count in counts)
+        return tuple(connection.execute(query, {"database": database, "storage": storage}).scalars())
 
 
 def _mariadb_setup(state: State) -> Iterator[str]:

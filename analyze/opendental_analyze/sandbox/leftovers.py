@@ -89,20 +89,20 @@ _SETTINGS = Table(
 _MOMENT = "current_timestamp(3)"
 _TYPES = {
     "money": "decimal(10,2)", "huge_decimal": "decimal(65,30)", "choice": "enum('small','it''s','back\\\\slash','')",
-    "choices": "set('a','b','d')", "flag": "bit(1)", "byte_bits": "bit(8)", "long_bits": "bit(64)",
-    "document": "json", "tiny": "tinyint(4)", "tiny_unsigned": "tinyint(3) unsigned", "small_unsigned": "smallint(5) unsigned",
+    "choices": "set('a','b','d')", "flag": "bit(1)", "byte_bits": "bit(8)", "long_bits": "bit(64)", "document": "json",
+    "tiny": "tinyint(4)", "tiny_unsigned": "tinyint(3) unsigned", "small_unsigned": "smallint(5) unsigned",
     "medium": "mediumint(9)", "medium_unsigned": "mediumint(8) unsigned", "int_unsigned": "int(10) unsigned",
     "big": "bigint(20)", "big_unsigned": "bigint(20) unsigned", "padded": "int(8) unsigned zerofill", "year": "year(4)",
     "day": "date", "duration": "time", "duration_milli": "time(3)", "moment": "datetime", "moment_micro": "datetime(6)",
-    "stamp": "timestamp", "fixed": "char(10)", "fixed_bytes": "binary(16)", "bytes": "varbinary(255)", "words": "varchar(255)",
-    "short_text": "tinytext", "long_text": "longtext", "blob_tiny": "tinyblob", "blob_medium": "mediumblob",
-    "single": "float", "double": "double",
+    "stamp": "timestamp", "fixed": "char(10)", "fixed_bytes": "binary(16)", "bytes": "varbinary(255)",
+    "words": "varchar(255)", "short_text": "tinytext", "long_text": "longtext", "blob_tiny": "tinyblob",
+    "blob_medium": "mediumblob", "single": "float", "double": "double",
 }  # fmt: skip
 ALL_TYPES = Table(
     "zz_alltypes",
     (
         Column("id", "bigint(20) unsigned", nullable=False, auto_increment=True),
-        *(Column(name, kind, default=None if kind.endswith(("text", "blob", "json")) else "NULL")
+        *(Column(name, kind, default="NULL")
           for name, kind in _TYPES.items()),
         Column("stamp_milli", "timestamp(3)", nullable=False, default=_MOMENT, on_update=_MOMENT),
     ),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import subprocess
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opendental_analyze.errors import SandboxError
@@ -15,6 +14,7 @@ from opendental_analyze.sandbox.servers import Program
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from opendental_analyze.sandbox.account import Account
 

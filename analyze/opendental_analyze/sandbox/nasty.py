@@ -8,18 +8,28 @@ from typing import TYPE_CHECKING
 from target_opendental_replica.types import read_members
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tap_opendental.discovery.model import Column
 
 _EPOCH = date(2020, 1, 1)
 _SENTINEL = "0001-01-01"
 _WORDS = (
-    "", "plain", "it's", 'say "no"', "back\\slash", "tab\there", "two\nlines", "cr\r\nlf", "Zo\u00eb \u0141\u00f3d\u017a", "\u20ac 5", "%s %(x)s",
-    "a,b,c", "NULL", "\\N", " padded ", "\u4e2d\u6587", "\x1a", "{\"a\": 1}", "<x/>&amp;", ":colon", "`tick`", "null\0byte", "x" * 200,
+    "", "plain", "it's", 'say "no"', "back\\slash", "tab\there", "two\nlines", "cr\r\nlf", "Zo\u00eb",
+    "\u0141\u00f3d\u017a",
+    "\u20ac 5", "%s %(x)s", "a,b,c", "NULL", "\\N", " padded ", "\u4e2d\u6587", "\x1a", '{"a": 1}', "<x/>&amp;",
+    ":colon", "`tick`", "null\0byte", "x" * 200,
 )  # fmt: skip
 _BYTES = (b"", b"\x00", b"\xff\xfe", b"it's", b"\\", bytes(range(16)), b"\n\r\t\x1a")
 _DAYS = (_SENTINEL, "0000-00-00", "2022-11-00", "2022-00-00", "1900-01-01", "1000-01-01", "2024-02-29", "9999-12-31")
 _TIMES = ("00:00:00", "-00:00:01", "100:30:00", "-838:59:59", "838:59:59", "23:59:59", "12:00:00")
-_STAMPS = ("1970-01-01 00:00:01", "2038-01-19 03:14:07", "2024-03-10 02:30:00", "2024-11-03 01:30:00", "0000-00-00 00:00:00")
+_STAMPS = (
+    "1970-01-01 00:00:01",
+    "2038-01-19 03:14:07",
+    "2024-03-10 02:30:00",
+    "2024-11-03 01:30:00",
+    "0000-00-00 00:00:00",
+)
 _INTEGERS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "bigint": 64}
 _TEXT = ("char", "varchar", "tinytext", "text", "mediumtext", "longtext")
 _BINARY = ("binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob")
@@ -47,22 +57,7 @@ def choose_value(column: Column, number: int, *, key: bool) -> object:
 
 def choose_values(column: Column) -> tuple[object, ...]:
     """The edges of a column's type."""
-    kind = column.base_type
-    if kind in _INTEGERS:
-        return _integers(_INTEGERS[kind], unsigned=column.unsigned)
-    if kind in _TEXT:
-        length = _length(column) if kind.endswith("char") else 200
-        return tuple(word[:length] for word in _WORDS)
-    if kind in _BINARY:
-        return _BYTES
-    if kind == "bit":
-        width = _length(column)
-        return (0, 1, 2**width - 1, 2 ** (width - 1))
-    if kind == "decimal":
-        return _decimals(column)
-    if kind in ("enum", "set"):
-        return tuple(read_members(column.type))
-    return _OTHER[kind]
+    return _CHOICES.get(column.base_type, _other)(column)
 
 
 def _key_value(column: Column, number: int) -> object:
@@ -73,17 +68,51 @@ def _key_value(column: Column, number: int) -> object:
     return number + 1
 
 
-def _integers(bits: int, *, unsigned: bool) -> tuple[int, ...]:
-    if unsigned:
+def _integers(column: Column) -> tuple[object, ...]:
+    bits = _INTEGERS[column.base_type]
+    if column.unsigned:
         return (0, 1, 2**bits - 1, 2 ** (bits - 1))
     return (0, 1, -1, 2 ** (bits - 1) - 1, -(2 ** (bits - 1)))
 
 
-def _decimals(column: Column) -> tuple[str, ...]:
+def _words(column: Column) -> tuple[object, ...]:
+    length = _length(column) if column.base_type.endswith("char") else max(map(len, _WORDS))
+    return tuple(word[:length] for word in _WORDS)
+
+
+def _bytes(_column: Column) -> tuple[object, ...]:
+    return _BYTES
+
+
+def _bits(column: Column) -> tuple[object, ...]:
+    width = _length(column)
+    return (0, 1, 2**width - 1, 2 ** (width - 1))
+
+
+def _decimals(column: Column) -> tuple[object, ...]:
     precision, scale = (int(part) for part in column.type.partition("(")[2].partition(")")[0].split(","))
     whole, rest = "9" * (precision - scale), "9" * scale
     return ("0", f"{whole}.{rest}", f"-{whole}.{rest}", "0." + "0" * (scale - 1) + "1", "-1")
 
 
+def _members(column: Column) -> tuple[object, ...]:
+    return read_members(column.type)
+
+
+def _other(column: Column) -> tuple[object, ...]:
+    return _OTHER[column.base_type]
+
+
 def _length(column: Column) -> int:
     return int(column.type.partition("(")[2].partition(")")[0])
+
+
+_CHOICES: dict[str, Callable[[Column], tuple[object, ...]]] = {
+    **dict.fromkeys(_INTEGERS, _integers),
+    **dict.fromkeys(_TEXT, _words),
+    **dict.fromkeys(_BINARY, _bytes),
+    "bit": _bits,
+    "decimal": _decimals,
+    "enum": _members,
+    "set": _members,
+}

@@ -41,7 +41,7 @@ def initialise(directory: Path, account: Account, password: str) -> None:
     """Create a cluster whose one superuser has that password; nobody connects without one."""
     secret = directory / "tmp" / "password"
     account.write_secret(secret, password)
-    initdb = [
+    initdb: list[str | Path] = [
         find_postgres() / "initdb", "--no-sync", "--auth=scram-sha-256", f"--username={ROOT}", f"--pwfile={secret}",
         "--encoding=UTF8", "--locale=C", f"--pgdata={directory / 'data'}",
     ]  # fmt: skip

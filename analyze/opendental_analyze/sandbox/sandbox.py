@@ -17,7 +17,7 @@ from opendental_analyze.sandbox import databases, mariadb, postgres
 from opendental_analyze.sandbox.account import choose_account
 from opendental_analyze.sandbox.addresses import ROOT
 from opendental_analyze.sandbox.processes import is_running
-from opendental_analyze.sandbox.servers import Server, is_up
+from opendental_analyze.sandbox.servers import Server, draft_directory, is_up
 from opendental_analyze.sandbox.state import STATE_FILE, create_state, read_state, write_state
 
 if TYPE_CHECKING:
@@ -64,8 +64,7 @@ class Sandbox:
 
     def start(self) -> bool:
         """Bring both servers up with their databases and users; False when they were up already."""
-        if self.is_up:
-            return False
+        already = self.is_up
         self._create_root()
         account = choose_account()
         state = read_state(self.root) or create_state(choose_home(self.root, account))
@@ -73,7 +72,7 @@ class Sandbox:
         for name, server in state.servers.items():
             self._server(name, state, account).ensure_running(server)
         databases.create_databases(self.state)
-        return True
+        return not already
 
     def stop(self) -> tuple[str, ...]:
         """End both servers and name those that ran; no signal to any if one of the processes is not ours."""
@@ -89,17 +88,30 @@ class Sandbox:
         """Write down what the source database holds; None while it is being filled."""
         write_state(self.root, replace(self.state, source=source))
 
-    def delete(self) -> None:
-        """Stop the servers and delete all that they wrote."""
-        self.stop()
+    def shut_down(self, *, delete: bool = False) -> tuple[str, ...]:
+        """What `stop` does, and then delete all that the sandbox ever wrote if asked to."""
+        if not self.root.exists():
+            return ()
+        with self.locked():
+            stopped = self.stop()
+            if delete:
+                self._delete()
+        return stopped
+
+    def _delete(self) -> None:
         state = read_state(self.root)
         if state is None:
             return
         for server in state.servers.values():
-            shutil.rmtree(server.directory, ignore_errors=True)
+            directory = Path(server.directory)
+            for written in (directory, draft_directory(directory)):
+                shutil.rmtree(written, ignore_errors=True)
         if Path(state.home) != self.root:
-            shutil.rmtree(state.home)
-        (self.root / STATE_FILE).unlink()
+            Path(state.home).rmdir()
+        for name in (STATE_FILE, LOCK):
+            (self.root / name).unlink()
+        if not any(self.root.iterdir()):
+            self.root.rmdir()
 
     def _create_root(self) -> None:
         if not self.root.exists():

@@ -71,7 +71,7 @@ class Server:
     def _ensure_data(self, directory: Path) -> None:
         if directory.exists():
             return
-        draft = directory.with_name(directory.name + ".new")
+        draft = draft_directory(directory)
         if draft.exists():
             shutil.rmtree(draft)
         for part in (draft, draft / "data", draft / "tmp"):
@@ -96,6 +96,11 @@ class Server:
                 return False
             time.sleep(_PAUSE)
         return False
+
+
+def draft_directory(directory: Path) -> Path:
+    """Where a server's files are created before they get their name, so that half-made ones are never served."""
+    return directory.with_name(directory.name + ".new")
 
 
 def is_up(state: ServerState) -> bool:

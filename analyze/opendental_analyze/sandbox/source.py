@@ -33,7 +33,9 @@ def create_source(
 ) -> int:
     """Create the official tables and the leftovers with their rows; returns how many rows that is."""
     leftovers = choose_leftovers(official)
-    create_tables(engine, (*official.values(), *(leftover.table for leftover in leftovers)), database, storage, progress)
+    create_tables(
+        engine, (*official.values(), *(leftover.table for leftover in leftovers)), database, storage, progress
+    )
     fill_leftovers(engine, leftovers, database)
     return sum(len(leftover.rows) for leftover in leftovers)
 
@@ -46,7 +48,7 @@ def create_tables(
     statements += [render_create_table(table.to_dict(), engine=choose_engine(storage, table.name)) for table in tables]
     for start in range(0, len(statements), STEP):
         run(engine, [statements[0], *statements[max(start, 1) : start + STEP]])
-        progress("creating tables", min(start + STEP, len(statements)) - 1)
+        progress(f"created {min(start + STEP, len(statements)) - 1} tables", 0)
 
 
 def fill_leftovers(engine: Engine, leftovers: Iterable[Leftover], database: str) -> None:
