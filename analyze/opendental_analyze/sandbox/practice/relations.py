@@ -1,8 +1,8 @@
 """Columns whose values must agree with other tables: who was treated when, what was billed, who paid.
 
 The unit is the visit: four procedures of one patient on one day. All else is arithmetic on keys, so that two tables
-agree without either being looked at: procedure 4v+1 to 4v+4 belong to visit v, appointments, claims and payments to evenly
-spread visits, and the patient of a visit follows from its number.
+agree without either being looked at: procedure 4v+1 to 4v+4 belong to visit v; appointments, claims and payments lie
+evenly over the visits; the patient of a visit follows from its number.
 """
 
 from __future__ import annotations
