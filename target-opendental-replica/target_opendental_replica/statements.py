@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LONGEST_IDENTIFIER = 64
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
+_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
 _BYTES = re.compile(r"b'[01]*'|x'(?:[0-9a-f]{2})*'", re.IGNORECASE)
 _NOW = re.compile(r"current_timestamp(?:\(([0-6]?)\))?", re.IGNORECASE)
 _INDEX_KINDS = {

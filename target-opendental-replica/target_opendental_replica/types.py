@@ -19,7 +19,7 @@ _FORMS = (
     r"(tiny|medium|long)?(text|blob)",
     r"geometry|point|linestring|polygon|multipoint|multilinestring|multipolygon|geometrycollection",
 )
-_PLAIN = re.compile("|".join(f"(?:{form})" for form in _FORMS))
+_PLAIN = re.compile("|".join(f"(?:{form})" for form in _FORMS), re.ASCII)
 _SERVER_NOTE = re.compile(r"\s*/\*[^*/]*\*/\s*$")
 _STRING = r"'(?:[^'\\]|''|\\.)*'"
 _LIST = re.compile(rf"(enum|set)\s*\(\s*({_STRING}(?:\s*,\s*{_STRING})*)\s*\)", re.IGNORECASE | re.DOTALL)
