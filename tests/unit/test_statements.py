@@ -120,8 +120,8 @@ def test_longest_name_is_accepted():
         "int(8) unsigned zerofill", "bigint(20)", "bigint(20) unsigned", "decimal(65,30)", "decimal(10,0)", "float",
         "float unsigned", "float(7,2)", "double", "double(22,4)", "bit(1)", "bit(64)", "char(10)", "varchar(4000)",
         "binary(16)", "varbinary(255)", "tinytext", "text", "mediumtext", "longtext", "tinyblob", "blob", "mediumblob",
-        "longblob", "date", "time", "time(3)", "datetime", "datetime(6)", "timestamp", "timestamp(3)", "year", "year(4)",
-        "json", "uuid", "inet4", "inet6", "point", "geometry",
+        "longblob", "date", "time", "time(3)", "datetime", "datetime(6)", "timestamp", "timestamp(3)", "year",
+        "year(4)", "json", "uuid", "inet4", "inet6", "point", "geometry",
     ],
 )  # fmt: skip
 def test_every_type_of_the_grammar_is_written_as_it_is(text):
