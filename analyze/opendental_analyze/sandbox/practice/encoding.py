@@ -17,6 +17,8 @@ _ESCAPES: Final = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "
 
 def encode_field(text: str) -> str:
     """Text as LOAD DATA reads it back, character by character."""
+    if text.isprintable() and "\\" not in text:
+        return text
     return text.translate(_ESCAPES)
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     Maker: TypeAlias = Callable[[Block, Random], Fields]
 
-_POOL = 2_000
+_POOL = 1_000
 _UNTOUCHED = 0.7
 _TOUCHED_BY_UPGRADE = 0.8
 _EVENT_DAYS = 300
@@ -56,7 +56,7 @@ def by_key(value: Callable[[int], object]) -> Maker:
 
 
 def invented(invent: Callable[[Random], str], column: str, length: int | None) -> Maker:
-    """Texts of an invention; a large table repeats two thousand of them."""
+    """Texts of an invention; a large table repeats a thousand of them."""
 
     def make(block: Block, random: Random) -> Fields:
         stream = block.plan.stream(block.table, column, "pool")

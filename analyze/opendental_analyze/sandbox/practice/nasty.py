@@ -67,9 +67,10 @@ TEXTS: Final = (
     "\\",
     "0",
 )
-_LATIN1: Final = tuple(text for text in TEXTS if text.encode("latin1", "ignore").decode("latin1") == text)
+LATIN1_TEXTS: Final = ("Üml\u00e4ut \u00f1", "£ \u00bd \u00ff", "d\u00e9j\u00e0\\vu", "\u00e9")
 
 _EVERY: Final = 50
+_AT_MOST: Final = 10
 _LEAST_ROWS: Final = 3
 
 _LIMITS: Final = {
@@ -88,15 +89,15 @@ def integers(base_type: str, *, unsigned: bool) -> tuple[str, ...]:
 
 def texts(length: int | None, *, latin1: bool) -> tuple[str, ...]:
     """The texts that fit into the column, as fields."""
-    fitting = (text for text in (_LATIN1 if latin1 else TEXTS) if length is None or len(text) <= length)
+    fitting = (text for text in (LATIN1_TEXTS if latin1 else TEXTS) if length is None or len(text) <= length)
     return tuple(map(encode_field, fitting))
 
 
 def sprinkle(fields: Fields, nasty: Sequence[str], block: Block, column: str, random: Random) -> Fields:
-    """Replace about one field in fifty, and at least one of every block that has a few rows."""
+    """Replace about one field in fifty, up to one in ten in a small table, at least one where there are a few rows."""
     if len(fields) < _LEAST_ROWS or not nasty:
         return fields
     turn = zlib.crc32(f"{block.table}.{column}".encode()) + block.first
-    for step in range(1 + len(fields) // _EVERY):
+    for step in range(max(1 + len(fields) // _EVERY, min(len(nasty), len(fields) // _AT_MOST))):
         fields[int(random.random() * len(fields))] = nasty[(turn + step) % len(nasty)]
     return fields

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from opendental_analyze.sandbox.practice import history
-from opendental_analyze.sandbox.practice.makers import by_key, constant, own_key
+from opendental_analyze.sandbox.practice import history, nasty
+from opendental_analyze.sandbox.practice.makers import by_key, constant, own_key, sprinkled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -168,7 +168,7 @@ RELATIONS: Final[Mapping[tuple[str, str], Maker]] = {
     ("procedurelog", "AptNum"): _appointment_of_procedure,
     ("procedurelog", "PlannedAptNum"): constant("0"),
     ("procedurelog", "ProcStatus"): by_key(status_of_procedure),
-    ("procedurelog", "ProcDate"): _day(_procedure),
+    ("procedurelog", "ProcDate"): sprinkled(_day(_procedure), "ProcDate", nasty.DATES),
     ("procedurelog", "DateComplete"): _day_if("2", history.NO_DATE),
     ("procedurelog", "DateTP"): _day_if("12", history.NO_DATE),
     ("procedurelog", "ProcFee"): by_key(lambda key: _AMOUNTS[key * 31 % 97 % len(_AMOUNTS)]),
@@ -196,7 +196,7 @@ RELATIONS: Final[Mapping[tuple[str, str], Maker]] = {
     ("paysplit", "PayNum"): _child_of("payment"),
     ("paysplit", "PatNum"): _patient(_SPLIT),
     ("paysplit", "ProcNum"): _procedure_of_visit(_SPLIT),
-    ("paysplit", "DatePay"): _day(_SPLIT),
+    ("paysplit", "DatePay"): sprinkled(_day(_SPLIT), "DatePay", nasty.DATES),
     ("securityloghash", "SecurityLogNum"): own_key,
     ("sheetfield", "SheetNum"): _child_of("sheet"),
     ("periomeasure", "PerioExamNum"): _child_of("perioexam"),
