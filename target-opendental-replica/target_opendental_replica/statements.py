@@ -32,8 +32,8 @@ _INDEX_KINDS = {
 
 def quote(identifier: str) -> str:
     """A name in backticks, whatever it contains; refuses what MySQL cannot store as a name."""
-    if not identifier or "\0" in identifier:
-        raise IdentifierError(f"{identifier!r} cannot be a name in MySQL: it is empty or holds a NUL; rename it")
+    if not identifier or "\0" in identifier or identifier.endswith(" "):
+        raise IdentifierError(f"{identifier!r} cannot be a name in MySQL: empty, with a NUL, or ending in a space")
     if len(identifier) > LONGEST_IDENTIFIER:
         raise IdentifierError(f"{identifier!r} cannot be a name in MySQL: over {LONGEST_IDENTIFIER} characters")
     return "`" + identifier.replace("`", "``") + "`"

@@ -275,6 +275,7 @@ def test_missing_server_names_its_package(tmp_path):
         "or install the Debian or Ubuntu package mariadb-server-core"
     )
     assert "Traceback" not in done.stderr
+    assert not (tmp_path / "sandbox" / STATE_FILE).exists()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root runs the servers as somebody who cannot enter its directory")

@@ -21,7 +21,7 @@ HOSTILE = (
     "naïve 表",
     "a;b",
     "--",
-    "`; DROP TABLE x; -- ",
+    "`; DROP TABLE x; --",
     " a",
 )
 
@@ -101,7 +101,7 @@ def test_hostile_names_stay_names(name):
     )
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "x" * 65])
+@pytest.mark.parametrize("name", ["", "a\0b", "a ", "x" * 65])
 def test_impossible_names_are_refused(name):
     """What MySQL cannot store as a name is an error here, not on the server."""
     with pytest.raises(IdentifierError, match="cannot be a name"):

@@ -19,6 +19,12 @@ _SHARES = ("mysql", "mariadb")
 _SYSTEM_TABLES = ("{}_system_tables.sql", "{}_performance_tables.sql")
 
 
+def require_servers() -> None:
+    """An error that names the package when a server is not installed, before anything is written."""
+    find_mariadbd()
+    find_postgres()
+
+
 def find_mariadbd() -> Path:
     """The MariaDB server program."""
     return _find(("mariadbd",), "the MariaDB server", MARIADB_PACKAGE)

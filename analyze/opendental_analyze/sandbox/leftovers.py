@@ -54,14 +54,14 @@ def _rows(table: Table) -> Iterator[tuple[object, ...]]:
 
 _IMPORT = Table(
     "import_scratch",
-    (Column("row", "int(11)", nullable=False), Column("_column", "varchar(255)"), Column("select", "text")),
+    (Column("row", "int(11)", nullable=False), Column("_column", "varchar(255)", default="NULL"), Column("select", "text", default="NULL")),
 )
 _FEES = Table(
     "tmp_fees",
     (
         Column("codenum", "bigint(20)", nullable=False),
         Column("proccode", "varchar(15)", nullable=False, collation="utf8mb3_bin"),
-        Column("amount", "decimal(10,2)"),
+        Column("amount", "decimal(10,2)", default="NULL"),
         Column("datetstamp", "timestamp", nullable=False, default="current_timestamp()"),
     ),
     indexes=(Index("codenum", (IndexColumn("codenum"),)), Index("proccode", (IndexColumn("proccode", 5),))),
@@ -81,7 +81,7 @@ _SETTINGS = Table(
     (
         Column("name", "varchar(80)", nullable=False, collation="utf8mb3_bin"),
         Column("_column", "varchar(255)", default="''"),
-        Column("value", "mediumtext"),
+        Column("value", "mediumtext", default="NULL"),
     ),
     primary_key=("name",),
     indexes=(Index("value", (IndexColumn("value"),), kind="FULLTEXT"),),

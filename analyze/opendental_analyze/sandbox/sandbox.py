@@ -16,6 +16,7 @@ from opendental_analyze.errors import SandboxError
 from opendental_analyze.sandbox import databases, mariadb, postgres
 from opendental_analyze.sandbox.account import choose_account
 from opendental_analyze.sandbox.addresses import ROOT
+from opendental_analyze.sandbox.binaries import require_servers
 from opendental_analyze.sandbox.processes import is_running
 from opendental_analyze.sandbox.servers import Server, draft_directory, is_up
 from opendental_analyze.sandbox.state import STATE_FILE, create_state, read_state, write_state
@@ -65,6 +66,7 @@ class Sandbox:
     def start(self) -> bool:
         """Bring both servers up with their databases and users; False when they were up already."""
         already = self.is_up
+        require_servers()
         self._create_root()
         account = choose_account()
         state = read_state(self.root) or create_state(choose_home(self.root, account))
