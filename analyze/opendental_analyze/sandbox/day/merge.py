@@ -52,7 +52,7 @@ def merge_patients(writer: Writer, knowledge: Knowledge) -> int | None:
 def merge_into(writer: Writer, knowledge: Knowledge, *, source: int, target: int) -> None:
     """Rewrite every reference to `source`, then archive its own row."""
     for table, column, condition in patient_references(knowledge):
-        if column not in writer.tables[table].columns:
+        if table not in writer.tables or column not in writer.tables[table].columns:
             continue
         where = f"{quote(column)} = %s AND {condition}"
         keys = writer.find(table, where, [source])
