@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 MARIADB_PACKAGE = "mariadb-server-core"
 POSTGRES_PACKAGE = "postgresql"
+POSTGRES_VERSIONS = Path("/usr/lib/postgresql")
 _SHARES = ("mysql", "mariadb")
 _SYSTEM_TABLES = ("{}_system_tables.sql", "{}_performance_tables.sql")
 
@@ -63,7 +64,7 @@ def _find(programs: tuple[str, ...], what: str, package: str) -> Path:
 def _directories() -> Iterator[Path]:
     yield from (Path(entry) for entry in os.environ.get("PATH", "").split(os.pathsep) if entry)
     yield from (Path("/usr/sbin"), Path("/usr/local/sbin"))
-    yield from sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_major, reverse=True)
+    yield from sorted(POSTGRES_VERSIONS.glob("*/bin"), key=_major, reverse=True)
 
 
 def _major(directory: Path) -> int:

@@ -91,9 +91,10 @@ def up(place: Sandbox, *, as_json: bool, **filling: Any) -> None:  # noqa: ANN40
     """  # noqa: D301
     from opendental_analyze.sandbox.filling import fill_source  # noqa: PLC0415  # slow to load, needed here only
 
+    wish = _wish(**filling)
     with place.locked(), show_progress(Console(stderr=True)) as progress:
         started = place.start()
-        filled = fill_source(place, _wish(**filling), progress)
+        filled = fill_source(place, wish, progress)
     _report_up(place, as_json=as_json, started=started, filled=filled)
 
 
@@ -109,10 +110,11 @@ def reset(place: Sandbox, *, as_json: bool, **filling: Any) -> None:  # noqa: AN
     """  # noqa: D301
     from opendental_analyze.sandbox.filling import empty_sandbox, fill_source  # noqa: PLC0415  # as in `up`
 
+    wish = _wish(**filling)
     with place.locked(), show_progress(Console(stderr=True)) as progress:
         started = place.start()
         empty_sandbox(place)
-        filled = fill_source(place, _wish(**filling), progress)
+        filled = fill_source(place, wish, progress)
     _report_up(place, as_json=as_json, started=started, filled=filled)
 
 

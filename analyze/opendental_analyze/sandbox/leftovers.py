@@ -54,7 +54,11 @@ def _rows(table: Table) -> Iterator[tuple[object, ...]]:
 
 _IMPORT = Table(
     "import_scratch",
-    (Column("row", "int(11)", nullable=False), Column("_column", "varchar(255)", default="NULL"), Column("select", "text", default="NULL")),
+    (
+        Column("row", "int(11)", nullable=False),
+        Column("_column", "varchar(255)", default="NULL"),
+        Column("select", "text", default="NULL"),
+    ),
 )
 _FEES = Table(
     "tmp_fees",

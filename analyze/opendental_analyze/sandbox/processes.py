@@ -87,10 +87,19 @@ def stop(process: Process, data: Path, signals: Iterable[tuple[signal.Signals, f
     for number, patience in signals:
         if not is_running(process, data):
             return
-        os.kill(process.pid, number)
+        _send(process.pid, number)
         if _ends_within(process, patience):
             return
     raise SandboxError(f"process {process.pid} on {data} does not end; stop it by hand: kill -9 {process.pid}")
+
+
+def _send(pid: int, number: signal.Signals) -> None:
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise SandboxError(f"process {pid} belongs to another user: stop it as the user who started it") from error
 
 
 def _ends_within(process: Process, seconds: float) -> bool:

@@ -10,7 +10,7 @@ import stat
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from opendental_analyze.errors import SandboxError
 from opendental_analyze.sandbox import databases, mariadb, postgres
@@ -55,8 +55,7 @@ class Sandbox:
     @contextmanager
     def locked(self) -> Iterator[None]:
         """Keep other commands away from this sandbox while a block changes it."""
-        self._create_root()
-        with (self.root / LOCK).open("w") as lock:
+        with self._open_lock() as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
@@ -106,14 +105,21 @@ class Sandbox:
             return
         for server in state.servers.values():
             directory = Path(server.directory)
-            for written in (directory, draft_directory(directory)):
-                shutil.rmtree(written, ignore_errors=True)
+            for written in filter(Path.exists, (directory, draft_directory(directory))):
+                shutil.rmtree(written)
         if Path(state.home) != self.root:
             Path(state.home).rmdir()
         for name in (STATE_FILE, LOCK):
             (self.root / name).unlink()
         if not any(self.root.iterdir()):
             self.root.rmdir()
+
+    def _open_lock(self) -> TextIO:
+        try:
+            self._create_root()
+            return (self.root / LOCK).open("w")
+        except OSError as error:
+            raise SandboxError(f"cannot write to {self.root}: {error.strerror}; choose another --root") from error
 
     def _create_root(self) -> None:
         if not self.root.exists():

@@ -101,6 +101,8 @@ def read_state(root: Path) -> State | None:
         return State.from_dict(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError:
         return None
+    except PermissionError as error:
+        raise SandboxError(f"{path} belongs to another user: act as that user, or choose another --root") from error
     except (ValueError, KeyError, TypeError) as error:
         raise SandboxError(f"{path} is not a sandbox's state ({type(error).__name__}): move it away") from error
 
