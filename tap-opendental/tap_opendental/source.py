@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from tap_opendental.connector import SourceAddress
 
-_UTC_NOW = "SELECT DATE_FORMAT(UTC_TIMESTAMP(), '%Y-%m-%dT%T+00:00')"
+_UTC_NOW = "SELECT UTC_TIMESTAMP()"
 # DATETIME columns hold the clinic's wall clock: the server's own zone, not the session's.
-_LOCAL_NOW = "SELECT DATE_FORMAT(CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone), '%Y-%m-%dT%T')"
+_LOCAL_NOW = "SELECT CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone)"
 
 
 class Source:
@@ -41,7 +41,8 @@ class Source:
 
     def now(self, *, local: bool) -> str:
         """The server's clock as ISO 8601 text: UTC with its offset, or the server's wall clock without one."""
-        return str(self.connection.exec_driver_sql(_LOCAL_NOW if local else _UTC_NOW).scalar_one())
+        clock = str(self.connection.exec_driver_sql(_LOCAL_NOW if local else _UTC_NOW).scalar_one())
+        return clock.replace(" ", "T") + ("" if local else "+00:00")
 
     def close(self) -> None:
         """Close the connection, if one was opened."""

@@ -50,7 +50,7 @@ def quote(name: str) -> str:
 def read_pages(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
     """Yield pages of rows, each one statement and held whole; a row is the plan's expressions in order."""
     if not plan.key:
-        yield _run(connection, (f"SELECT {_list(plan.expressions)} FROM {quote(plan.table)}", {"since": None}))
+        yield _run(connection, (f"SELECT {_list(plan.expressions)} FROM {quote(plan.table)}", {}))
     elif plan.since is None:
         yield from _by_key(connection, plan)
     elif plan.cursor_indexed:
@@ -152,6 +152,4 @@ def _split(page: Sequence[Row], plan: PagePlan) -> tuple[Sequence[Row], Row | No
 
 
 def _run(connection: Connection, statement: Statement) -> Sequence[Row]:
-    # Parameters go along even when none is used: only then does the driver undouble the percent signs of names.
-    text, parameters = statement
-    return connection.exec_driver_sql(text, parameters).fetchall()
+    return connection.exec_driver_sql(*statement).fetchall()

@@ -1,0 +1,163 @@
+"""Three nights of the main job: a first run, a second with nothing changed, a third after a day at the practice.
+
+Each night is run and compared once, when the first test asks for it; its findings are then shared.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+from tests.oracle import differing, read_columns, read_cursors, read_keys, read_raw, read_source
+
+from opendental_analyze.sandbox.addresses import SOURCE, render_environment
+from opendental_analyze.sandbox.day import play_day
+from opendental_analyze.sandbox.filling import Wish, fill_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from tests.oracle import Key
+
+ROOT = Path(__file__).resolve().parents[2]
+MELTANO = ROOT / ".tools/meltano/bin/meltano"
+PATIENTS = 40
+
+
+@dataclass(frozen=True)
+class Night:
+    """What one run left behind.
+
+    `problems` maps tables to their differing keys, `moved` to the keys that this run wrote, `newest` to the keys of the
+    bookmark's own second. `log` is everything that the run printed or wrote into Meltano's logs.
+    """
+
+    returncode: int
+    log: str
+    problems: Mapping[str, Mapping[Key, str]]
+    moved: Mapping[str, set[Key]]
+    newest: Mapping[str, set[Key]]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The servers and the settings that the main job runs with."""
+
+    environment: Mapping[str, str]
+    source: sa.Engine
+    warehouse: sa.Engine
+    admin: sa.Engine
+
+    def meltano(self, *arguments: str, **overrides: str) -> subprocess.CompletedProcess[str]:
+        """Run Meltano in the project, in environment `test`, with a state database of this test run."""
+        return subprocess.run(
+            [MELTANO, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.environment, **overrides},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture(scope="session")
+def pipeline(sandbox, tmp_path_factory) -> Iterator[Pipeline]:
+    """A filled practice, and a warehouse whose sessions are not in UTC, as a user's may be."""
+    fill_source(sandbox, Wish(patients=PATIENTS, seed=5), lambda _table, _rows: None)
+    environment = render_environment(sandbox.state) | {
+        "MELTANO_ENVIRONMENT": "test",
+        "MELTANO_DATABASE_URI": f"sqlite:///{tmp_path_factory.mktemp('meltano')}/meltano.db",
+        "NO_COLOR": "1",
+    }
+    engines = [
+        sa.create_engine(environment[f"OPENDENTAL_{name}_URL"]) for name in ("SOURCE", "ANALYTICS", "SOURCE_ADMIN")
+    ]
+    with engines[1].begin() as connection:
+        connection.exec_driver_sql("ALTER ROLE CURRENT_USER SET timezone TO 'America/New_York'")
+    engines[1].dispose()
+    yield Pipeline(environment, *engines)
+    for engine in engines:
+        engine.dispose()
+
+
+@pytest.fixture(scope="session")
+def first_night(pipeline) -> Night:
+    """The first run, into an empty warehouse."""
+    return run_night(pipeline)
+
+
+@pytest.fixture(scope="session")
+def second_night(pipeline, first_night) -> Night:
+    """The same again, with nothing changed."""
+    assert first_night.returncode == 0
+    return run_night(pipeline)
+
+
+@pytest.fixture(scope="session")
+def day(pipeline, second_night) -> Mapping[str, Any]:
+    """A day at the practice between the second and the third run: the ground truth."""
+    assert second_night.returncode == 0
+    return play_day(pipeline.admin, database=SOURCE, seed=11)
+
+
+@pytest.fixture(scope="session")
+def third_night(pipeline, day) -> Night:
+    """The run after the day."""
+    assert day["tables"]
+    return run_night(pipeline, added=day["added_columns"], began=day["started_at"])
+
+
+def run_night(pipeline: Pipeline, added: Mapping[str, Any] | None = None, began: str = "") -> Night:
+    """Run the main job and compare every row of every stream."""
+    with pipeline.warehouse.connect() as connection:
+        begin = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'").scalar_one()
+    clock = time.time()
+    run = pipeline.meltano("run", "tap-opendental", "target-postgres")
+    log = run.stdout + run.stderr + "".join(read_logs(clock))
+    problems, moved, newest = {}, {}, {}
+    if run.returncode == 0:
+        columns, keys = read_columns(pipeline.source, SOURCE), read_keys(pipeline.source, SOURCE)
+        cursors = read_cursors(pipeline.source, SOURCE)
+        for table, key in keys.items():
+            expected = read_source(pipeline.source, table, columns[table], key)
+            found = read_raw(pipeline.warehouse, table, columns[table], key)
+            if table in cursors:
+                forget_added_columns(expected, found, cursors[table], (added or {}).get(table, ()), began)
+                newest[table] = keys_of_newest(expected, cursors[table])
+                moved[table] = read_moved(pipeline.warehouse, table, key, begin)
+            problems[table] = differing(expected, found)
+    return Night(run.returncode, log, problems, moved, newest)
+
+
+def forget_added_columns(expected: Any, found: Any, cursor: str, added: Any, began: str) -> None:
+    """Leave out what an upgrade added to rows that it did not touch: they show the default, with an unmoved timestamp."""
+    for column in added:
+        for key, row in expected.items():
+            if row[cursor] < began and key in found and found[key][column["name"]] is None:
+                row[column["name"]] = None
+
+
+def keys_of_newest(rows: Any, cursor: str) -> set[Key]:
+    """Keys of the bookmark's own second, and of rows without a cursor (NULL or zero), which every run reads."""
+    newest = max((row[cursor] for row in rows.values() if row[cursor]), default=None)
+    return {key for key, row in rows.items() if row[cursor] in (newest, None)}
+
+
+def read_moved(warehouse: sa.Engine, table: str, key: tuple[str, ...], begin: Any) -> set[Key]:
+    """Keys of the rows that the run wrote."""
+    names = ", ".join(f'"{name}"::text' for name in key)
+    statement = sa.text(f'SELECT {names} FROM raw."{table}" WHERE _sdc_batched_at >= :begin')
+    with warehouse.connect() as connection:
+        return {tuple(row) for row in connection.execute(statement, {"begin": begin})}
+
+
+def read_logs(since: float) -> list[str]:
+    """Everything that Meltano wrote into its log folder since a moment."""
+    files = [path for path in (ROOT / ".meltano" / "logs").rglob("*") if path.is_file()]
+    return [path.read_text(errors="replace") for path in files if path.stat().st_mtime >= since]

@@ -1,0 +1,114 @@
+"""The main job, `meltano run tap-opendental target-postgres`, compared row by row over all columns of all streams."""
+
+import json
+
+import pytest
+
+from opendental_analyze.sandbox.practice.canaries import CANARIES, CANARY_NAME, SECRET_CANARIES
+from tap_opendental.discovery.knowledge import load_knowledge
+
+NAMED = ("patient", "procedurelog", "claimproc", "securitylog", "commlog")
+
+
+def test_every_row_of_every_stream_arrives_as_it_is(first_night):
+    """After the first run each table with a primary key, empty or not, is equal in raw: counts, keys, every value."""
+    assert first_night.returncode == 0, first_night.log[-3000:]
+    assert {table: problems for table, problems in first_night.problems.items() if problems} == {}
+    assert len(first_night.problems) >= 424
+
+
+@pytest.mark.parametrize("table", NAMED)
+def test_the_comparison_sees_rows(pipeline, first_night, table):
+    """The tables that matter most hold rows, so that their equality proves something."""
+    with pipeline.warehouse.connect() as connection:
+        assert connection.exec_driver_sql(f'SELECT count(*) FROM raw."{table}"').scalar_one() >= 40
+
+
+def test_a_second_run_moves_only_the_bookmarks_own_second(second_night):
+    """With nothing changed, no row of an incremental table is moved but those that share the bookmark's second."""
+    assert second_night.returncode == 0, second_night.log[-3000:]
+    assert sum(map(len, second_night.problems.values())) == 0
+    beyond = {table: keys - second_night.newest[table] for table, keys in second_night.moved.items()}
+    assert {table: keys for table, keys in beyond.items() if keys} == {}
+    assert any(second_night.moved.values())
+
+
+def test_after_a_day_exactly_the_invisible_keys_differ(third_night, day):
+    """Full tables are equal; incremental tables differ in the keys that no bookmark can see, not one more or fewer."""
+    assert third_night.returncode == 0, third_night.log[-3000:]
+    expected = {
+        table: {tuple(map(str, key)): "extra" for key in hidden["deleted"]}
+        | {tuple(map(str, key)): "different" for key in hidden["rewritten"]}
+        for table, hidden in day["invisible"].items()
+    }
+    found = {
+        table: {key: what.partition(":")[0] for key, what in problems.items()}
+        for table, problems in third_night.problems.items()
+        if problems
+    }
+    assert found == {table: keys for table, keys in expected.items() if keys}
+
+
+def test_the_day_changed_what_a_bookmark_can_see(third_night, day):
+    """The day's edits and inserts did travel: the run moved rows of the tables that the day worked in."""
+    worked = {table for table, counts in day["tables"].items() if counts["inserted"] and table in third_night.moved}
+    assert worked
+    assert all(third_night.moved[table] for table in worked)
+
+
+def test_columns_that_an_upgrade_adds_arrive(pipeline, third_night, day):
+    """A column that did not exist at the last run is there after the next: no cached catalog hides it."""
+    assert day["added_columns"]
+    with pipeline.warehouse.connect() as connection:
+        for table, columns in day["added_columns"].items():
+            statement = f"SELECT column_name FROM information_schema.columns WHERE table_schema = 'raw' AND table_name = '{table}'"
+            names = {row[0] for row in connection.exec_driver_sql(statement)}
+            assert {column["name"] for column in columns} <= names
+
+
+def test_no_row_value_in_any_log(pipeline, first_night, second_night, third_night):
+    """Names, SSNs, notes and secrets of the practice travel, and none is in the console or in Meltano's logs."""
+    with pipeline.warehouse.connect() as connection:
+        statement = f"SELECT count(*) FROM raw.patient WHERE \"LName\" = '{CANARY_NAME}'"
+        assert connection.exec_driver_sql(statement).scalar_one() == 1
+    log = first_night.log + second_night.log + third_night.log
+    assert "Beginning sync of 'patient'" in log
+    assert [canary for canary in (*CANARIES, *SECRET_CANARIES) if canary in log] == []
+
+
+def test_secrets_never_leave_the_source(pipeline, first_night):
+    """No secret column exists in raw, though every one of them holds a value in the source."""
+    statement = "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'raw'"
+    with pipeline.warehouse.connect() as connection:
+        landed = {tuple(row) for row in connection.exec_driver_sql(statement)}
+    assert ("userod", "UserName") in landed
+    assert landed & set(load_knowledge().secrets()) == set()
+
+
+def test_bookmarks_are_in_meltanos_state(pipeline, first_night):
+    """`meltano state list` names the job's state, `state get` shows a bookmark for each incremental stream with rows."""
+    name = "test:tap-opendental-to-target-postgres"
+    assert name in pipeline.meltano("state", "list").stdout
+    state = json.loads(pipeline.meltano("state", "get", name).stdout)
+    bookmarks = state["singer_state"]["bookmarks"]
+    assert bookmarks["procedurelog"]["replication_key"] == "DateTStamp"
+    missing = [t for t, keys in first_night.newest.items() if keys and "replication_key_value" not in bookmarks[t]]
+    assert missing == []
+
+
+def test_a_failed_night_says_so(pipeline):
+    """A wrong password ends the run with a failure, and the log names the settings to check, without a traceback."""
+    run = pipeline.meltano("run", "tap-opendental", "target-postgres", TAP_OPENDENTAL_PASSWORD="wrong")
+    output = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert "check settings user and password" in output
+    assert "Traceback" not in output
+
+
+def test_jobs_and_schedules_are_valid(pipeline):
+    """meltano.yml's two schedules name jobs that exist, and both are runnable."""
+    listed = json.loads(pipeline.meltano("schedule", "list", "--format=json").stdout)
+    scheduled = {schedule["name"]: schedule["job"]["name"] for schedule in listed["schedules"]["job"]}
+    assert scheduled == {"every-night": "nightly", "office-hours": "critical"}
+    for job in scheduled.values():
+        assert pipeline.meltano("run", "--dry-run", job).returncode == 0
