@@ -26,7 +26,7 @@ from opendental_analyze.sandbox.addresses import render_dotenv, render_environme
 from opendental_analyze.sandbox.ports import answers
 from opendental_analyze.sandbox.processes import Process, read_boot, read_start
 from opendental_analyze.sandbox.sandbox import ELSEWHERE, Sandbox
-from opendental_analyze.sandbox.state import STATE_FILE, read_state, write_state
+from opendental_analyze.sandbox.state import STATE_FILE, Source, read_state, write_state
 
 OPENDENTAL = Path(sys.executable).with_name("opendental")
 
@@ -190,29 +190,52 @@ def test_second_command_at_the_same_time_is_refused(own):
     assert "another command is at work" in done.stderr
 
 
-def test_another_practice_is_not_mixed_in(own):
-    """Up with other options than those of the data there is refused; reset replaces the data."""
-    opendental("up", "--empty", root=own.root)
+def test_reset_replaces_what_up_refuses_to_mix(own):
+    """Up with other options than those of the data there is refused; reset drops all old data and fills anew."""
+    own.start()
+    own.remember_source(Source(engine="MyISAM", patients=0, seed=1, rows=0))
+    databases.run(databases.mariadb_root(own.state), ["CREATE OR REPLACE TABLE opendental_replica.old (a INT)"])
+    databases.run(databases.postgres_root(own.state, "opendental_analytics"), ["CREATE TABLE raw.old (a INT)"])
+    databases.run(databases.postgres_root(own.state, "meltano"), ["CREATE TABLE old (a INT)"])
     refused = opendental("up", "--empty", "--engine", "mixed", root=own.root)
     assert refused.exit_code == 9
     assert "not the engine asked for: `opendental sandbox reset`" in refused.stderr
-    again = opendental("reset", "--empty", "--engine", "mixed", "--json", root=own.root)
-    assert json.loads(again.stdout)["source"]["engine"] == "mixed"
+
+    reset = opendental("reset", "--empty", "--engine", "mixed", "--json", root=own.root)
+    assert json.loads(reset.stdout)["source"]["engine"] == "mixed"
+    sizes = {size.name: size.tables for size in databases.read_sizes(own.state)}
+    assert sizes == {"opendental": 434, "opendental_replica": 0, "opendental_analytics": 0, "meltano": 0}
     root = databases.mariadb_root(own.state)
     split = [len(databases.read_tables(root, "opendental", storage=storage)) for storage in ("MyISAM", "InnoDB")]
     assert sum(split) == 434
     assert min(split) > 150
 
 
-def test_reset_leaves_no_old_data(own):
-    """Reset empties the replica, the analytics database and Meltano's state as well."""
+def test_server_that_cannot_start_says_why(own):
+    """The server's own complaint is in the error, in one line, with the way out."""
     own.start()
-    databases.run(databases.mariadb_root(own.state), ["CREATE OR REPLACE TABLE opendental_replica.old (a INT)"])
-    databases.run(databases.postgres_root(own.state, "opendental_analytics"), ["CREATE TABLE raw.old (a INT)"])
-    databases.run(databases.postgres_root(own.state, "meltano"), ["CREATE TABLE old (a INT)"])
-    assert opendental("reset", "--empty", root=own.root).exit_code == 0
-    sizes = {size.name: size.tables for size in databases.read_sizes(own.state)}
-    assert sizes == {"opendental": 434, "opendental_replica": 0, "opendental_analytics": 0, "meltano": 0}
+    own.stop()
+    version = own.root / "postgres" / "data" / "PG_VERSION"
+    before = version.read_text()
+    version.write_text("9.4\n")
+    try:
+        failed = opendental("up", root=own.root)
+    finally:
+        version.write_text(before)
+    assert failed.exit_code == 9
+    assert failed.stderr.startswith("error: PostgreSQL does not start: ")
+    assert "database files are incompatible with server" in failed.stderr
+    assert failed.stderr.count("\n") == 1
+
+
+def test_data_deleted_by_hand_is_made_again(own):
+    """A server whose files are gone starts empty, and the source counts as not filled."""
+    own.start()
+    own.remember_source(Source(engine="MyISAM", patients=0, seed=1, rows=0))
+    own.stop()
+    shutil.rmtree(own.root / "mariadb")
+    assert own.start()
+    assert own.state.source is None
 
 
 def test_servers_listen_on_loopback_only(sandbox):

@@ -187,6 +187,19 @@ def test_keys_of_the_leftovers_are_unique():
         assert not places or len(set(keys)) == len(keys)
 
 
+def test_self_updating_columns_hold_a_plausible_past():
+    """A column that the server's clock writes is never ahead of it: a bookmark there would see nothing any more."""
+    stamps = [
+        value
+        for left in choose_leftovers(OFFICIAL)
+        for row in left.rows
+        for column, value in zip(left.table.columns, row, strict=True)
+        if column.updates_itself
+    ]
+    assert len(stamps) >= 30
+    assert all(stamp.startswith("2024-05-01 ") for stamp in stamps)
+
+
 def test_copy_of_rows_stands_still():
     """A copy keeps columns and types, and loses key, indexes, counter and self-update."""
     patient = OFFICIAL["patient"]

@@ -68,7 +68,7 @@ class Sandbox:
         require_servers()
         self._create_root()
         account = choose_account()
-        state = read_state(self.root) or create_state(choose_home(self.root, account))
+        state = _still_there(read_state(self.root)) or create_state(choose_home(self.root, account))
         write_state(self.root, state)
         for name, server in state.servers.items():
             self._server(name, state, account).ensure_running(server)
@@ -157,6 +157,13 @@ def choose_home(root: Path, account: Account) -> Path:
         raise SandboxError(f"{home} belongs to somebody else: remove it, or choose another --root")
     home.chmod(0o711)  # whatever the umask made of it
     return home
+
+
+def _still_there(state: State | None) -> State | None:
+    """What a sandbox remembers, less what somebody deleted behind its back."""
+    if state is None or not Path(state.home).exists():
+        return None
+    return state if state.mariadb.data.exists() else replace(state, source=None)
 
 
 def _is_ours(server: ServerState) -> bool:

@@ -60,7 +60,10 @@ class Server:
             if self._becomes_ready(started):
                 return
             self.remember(self.stop(started))
-        raise SandboxError(f"{self.program.title} does not start: {read_last_error(Path(state.directory) / LOG)}")
+        raise SandboxError(
+            f"{self.program.title} does not start: {read_last_error(Path(state.directory) / LOG)}; "
+            "`opendental sandbox down --delete` forgets its data"
+        )
 
     def stop(self, state: ServerState) -> ServerState:
         """End the server if it runs; an error, and no signal, if the process is not this sandbox's."""
