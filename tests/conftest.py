@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from opendental_analyze.errors import MissingServerError
+from opendental_analyze.errors import MissingServerError, SandboxError
 from opendental_analyze.sandbox.binaries import find_mariadbd, find_postgres, read_version
 from opendental_analyze.sandbox.processes import read_start
 from opendental_analyze.sandbox.sandbox import Sandbox
@@ -58,5 +59,6 @@ def stop_forgotten() -> None:
     """Stop and delete the sandboxes of test runs that were killed before they could do it themselves."""
     for root in Path(tempfile.gettempdir()).glob(f"{ROOTS}*"):
         pid, started = root.name.removeprefix(ROOTS).split("-")[:2]
-        if root.stat().st_uid == os.geteuid() and str(read_start(int(pid))) != started:
-            Sandbox(root).shut_down(delete=True)
+        with suppress(SandboxError, FileNotFoundError):  # another run is at it
+            if root.lstat().st_uid == os.geteuid() and str(read_start(int(pid))) != started:
+                Sandbox(root).shut_down(delete=True)

@@ -101,16 +101,10 @@ class Sandbox:
 
     def _delete(self) -> None:
         state = read_state(self.root)
-        if state is None:
-            return
-        for server in state.servers.values():
-            directory = Path(server.directory)
-            for written in filter(Path.exists, (directory, draft_directory(directory))):
-                shutil.rmtree(written)
-        if Path(state.home) != self.root:
-            Path(state.home).rmdir()
+        if state is not None:
+            _delete_files(state, keep=self.root)
         for name in (STATE_FILE, LOCK):
-            (self.root / name).unlink()
+            (self.root / name).unlink(missing_ok=True)
         if not any(self.root.iterdir()):
             self.root.rmdir()
 
@@ -164,6 +158,15 @@ def _still_there(state: State | None) -> State | None:
     if state is None or not Path(state.home).exists():
         return None
     return state if state.mariadb.data.exists() else replace(state, source=None)
+
+
+def _delete_files(state: State, *, keep: Path) -> None:
+    for server in state.servers.values():
+        directory = Path(server.directory)
+        for written in filter(Path.exists, (directory, draft_directory(directory))):
+            shutil.rmtree(written)
+    if Path(state.home) != keep and Path(state.home).exists():
+        Path(state.home).rmdir()
 
 
 def _is_ours(server: ServerState) -> bool:
