@@ -20,6 +20,7 @@ from opendental_analyze.sandbox.practice import inventions as made
 from opendental_analyze.sandbox.practice.blocks import BLOCK_ROWS, Block, blocks_of
 from opendental_analyze.sandbox.practice.content import LARGE_TEXTS
 from opendental_analyze.sandbox.practice.history import INSTANTS, NO_DATE, instant_of_row, moment_at
+from opendental_analyze.sandbox.practice.load import _render_ahead
 from opendental_analyze.sandbox.practice.ratios import ALSO_FILLED, TYPICAL_PATIENTS
 from tap_opendental.discovery.knowledge import load_knowledge
 
@@ -75,6 +76,17 @@ def columns(condition):
 def test_the_same_seed_gives_the_same_bytes():
     """A practice depends on its seed and size alone: this digest holds on every machine, Python and hash seed."""
     assert digest(20, 7) == DIGEST_OF_20_PATIENTS
+
+
+def test_worker_processes_render_the_same_bytes(tmp_path):
+    """Large practices are rendered by processes of their own, in order, and come out no different."""
+    names = ("patient", "paysplit", "securitylog", "preference", "sheetfield", "recall", "files")
+    blocks = [block for name in names for block in blocks_of(PLAN, name)]
+    tasks = [(KNOWLEDGE.tables[block.table], block, tmp_path / f"{number}.tsv") for number, block in enumerate(blocks)]
+    files = list(_render_ahead(tasks))
+    assert files == [file for _, _, file in tasks]
+    for (table, block, _), file in zip(tasks, files, strict=True):
+        assert file.read_bytes() == render_block(table, block)
 
 
 def test_another_seed_gives_other_bytes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections import deque
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,7 +16,7 @@ from opendental_analyze.sandbox.practice.content import plan_practice, render_bl
 from target_opendental_replica.statements import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Future
     from typing import TypeAlias
 
@@ -55,17 +56,18 @@ def fill_practice(
     with (
         tempfile.TemporaryDirectory(prefix="opendental-practice-") as folder,
         engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection,
+        closing(_rendered(plan, knowledge, Path(folder))) as rendered,
     ):
         for statement in _SESSION:
             connection.exec_driver_sql(statement)
-        for block, file in _rendered(plan, knowledge, Path(folder)):
+        for block, file in rendered:
             _load_block(connection, database, knowledge.tables[block.table].table, block, file)
             if block.is_last:
                 progress(block.table, block.rows)
     return plan.rows
 
 
-def _rendered(plan: Plan, knowledge: Knowledge, folder: Path) -> Iterator[tuple[Block, Path]]:
+def _rendered(plan: Plan, knowledge: Knowledge, folder: Path) -> Generator[tuple[Block, Path]]:
     """Every block in order with its file, which is removed afterwards."""
     blocks = [block for table in plan.rows for block in blocks_of(plan, table)]
     tasks = [(knowledge.tables[block.table], block, folder / f"{number}.tsv") for number, block in enumerate(blocks)]
