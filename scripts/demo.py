@@ -9,7 +9,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from rich.console import Console
@@ -20,6 +20,7 @@ from tap_opendental.discovery import SchemaDiscovery
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
 ROOT = Path(__file__).resolve().parent.parent
 OPENDENTAL = ROOT / ".venv/bin/opendental"
@@ -80,10 +81,10 @@ def source_discovery(environment: Mapping[str, str]) -> SchemaDiscovery:
     return SchemaDiscovery(create_source_engine(address), address.database)
 
 
-def meltano_run(environment: Mapping[str, str], warehouse: sa.Engine, number: int, tables: int) -> Any:  # noqa: ANN401
-    """Run the main job with its output in a log file, showing how many tables are loaded; the warehouse's start time."""
+def meltano_run(environment: Mapping[str, str], warehouse: sa.Engine, number: int, tables: int) -> datetime:
+    """Run the main job, its output in a log file, and show how far it is; return when it began, by the warehouse."""
     with warehouse.connect() as connection:
-        begin = connection.scalar(sa.text("SELECT clock_timestamp()"))
+        begin = connection.scalar(sa.text("SELECT clock_timestamp() AT TIME ZONE 'UTC'"))
     log = LOGS / f"demo-run-{number}.log"
     began = time.monotonic()
     with log.open("w") as output, console.status("starting Meltano") as status:
@@ -109,7 +110,7 @@ def count_rows(
     environment: Mapping[str, str],
     source: SchemaDiscovery,
     warehouse: sa.Engine,
-    second_run: Any,  # noqa: ANN401
+    second_run: datetime,
 ) -> list[Counts]:
     """Count every stream's table in both databases."""
     engine = sa.create_engine(environment["OPENDENTAL_SOURCE_URL"])
@@ -126,7 +127,7 @@ def count_table(
     rows: sa.Connection,
     raw: sa.Connection,
     name: str,
-    second_run: Any,
+    second_run: datetime,
     *,
     exists: bool,
 ) -> Counts:

@@ -1,0 +1,1 @@
+"""opendental-analyze: explains and operates the pipeline of an Open Dental database."""

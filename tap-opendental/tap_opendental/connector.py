@@ -36,8 +36,10 @@ _SESSION = (
 
 _UNREACHABLE = (
     UnreachableError,
-    "no answer from a MySQL or MariaDB server at {address.host}:{address.port} (error {code}){where}: "
-    "check settings host and port, and that the server runs",
+    (
+        "no answer from a MySQL or MariaDB server at {address.host}:{address.port} (error {code}){where}: "
+        "check settings host and port, and that the server runs"
+    ),
 )
 _DENIED_TABLE = (
     AccessDeniedError,
@@ -50,8 +52,10 @@ _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
     ),
     ER.DBACCESS_DENIED_ERROR: (
         AccessDeniedError,
-        "user {address.user!r} has no right on database {address.database!r}, or it does not exist: check setting "
-        "database, or GRANT SELECT ON `{address.database}`.* to the user",
+        (
+            "user {address.user!r} has no right on database {address.database!r}, or it does not exist: check setting "
+            "database, or GRANT SELECT ON `{address.database}`.* to the user"
+        ),
     ),
     ER.BAD_DB_ERROR: (
         NotFoundError,
@@ -63,6 +67,13 @@ _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
     ),
     ER.TABLEACCESS_DENIED_ERROR: _DENIED_TABLE,
     ER.COLUMNACCESS_DENIED_ERROR: _DENIED_TABLE,
+    CR.CR_SSL_CONNECTION_ERROR: (
+        ConfigError,
+        (
+            "no encrypted connection to {address.host}:{address.port}: the server offers none (unset ssl_required), "
+            "or its certificate is not of the CA in ssl_ca"
+        ),
+    ),
     CR.CR_SERVER_LOST: _UNREACHABLE,
     CR.CR_SERVER_GONE_ERROR: _UNREACHABLE,
     CR.CR_CONN_HOST_ERROR: _UNREACHABLE,
@@ -115,8 +126,8 @@ def create_source_engine(address: SourceAddress) -> sa.Engine:
         url,
         poolclass=NullPool,
         hide_parameters=True,
-        isolation_level="AUTOCOMMIT",
         connect_args={
+            "autocommit": True,
             "connect_timeout": address.connect_timeout,
             "conv": _CONVERSIONS,
             "local_infile": False,

@@ -136,7 +136,7 @@ def run_night(pipeline: Pipeline, added: Mapping[str, Any] | None = None, began:
 
 
 def forget_added_columns(expected: Any, found: Any, cursor: str, added: Any, began: str) -> None:
-    """Leave out what an upgrade added to rows that it did not touch: they show the default, with an unmoved timestamp."""
+    """Leave out what an upgrade added to rows that it did not touch: they show the default, their timestamp unmoved."""
     for column in added:
         for key, row in expected.items():
             if row[cursor] < began and key in found and found[key][column["name"]] is None:

@@ -1,0 +1,116 @@
+"""A filled practice for tests that only read it, and the tap as a user starts it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import sqlalchemy as sa
+
+from opendental_analyze.sandbox.addresses import SOURCE, render_environment
+from opendental_analyze.sandbox.databases import mariadb_root
+from opendental_analyze.sandbox.filling import Wish, fill_source
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+TAP = Path(sys.executable).parent / "tap-opendental"
+
+
+@dataclass(frozen=True)
+class Practice:
+    """A filled source: the tap's config as its reader, engines as reader and as administrator."""
+
+    config: Mapping[str, Any]
+    reader: sa.Engine
+    admin: sa.Engine
+    database: str = SOURCE
+
+
+@pytest.fixture(scope="session")
+def practice(sandbox) -> Iterator[Practice]:
+    """All tables, 20 patients; tests read it and do not change it."""
+    fill_source(sandbox, Wish(patients=20, seed=3), lambda _table, _rows: None)
+    environment = render_environment(sandbox.state)
+    reader = sa.create_engine(environment["OPENDENTAL_SOURCE_URL"])
+    admin = sa.create_engine(environment["OPENDENTAL_SOURCE_ADMIN_URL"])
+    yield Practice(config_of(reader.url), reader, admin)
+    reader.dispose()
+    admin.dispose()
+
+
+def config_of(url: sa.URL, **settings: Any) -> dict[str, Any]:
+    """The tap's config for an address."""
+    address = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+    return {**address, "database": url.database, **settings}
+
+
+@pytest.fixture
+def run_tap(tmp_path):
+    """Run `tap-opendental --config FILE` to its end, in a clean environment."""
+
+    def run(config: Mapping[str, Any], *arguments: str, **files: Any) -> subprocess.CompletedProcess[str]:
+        command = start_command(tmp_path, config, *arguments, **files)
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=clean_environment())
+
+    return run
+
+
+def start_command(folder: Path, config: Mapping[str, Any], *arguments: str, **files: Any) -> list[str]:
+    """The command line, with the config and each of `files` (state, catalog) written to a folder."""
+    command = [str(TAP), *arguments]
+    for name, content in {"config": config, **files}.items():
+        path = folder / f"{name}.json"
+        path.write_text(json.dumps(content))
+        command += [f"--{name}", str(path)]
+    return command
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without settings of a sandbox that the developer may have exported."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("TAP_OPENDENTAL_")}
+
+
+def records(output: str) -> dict[str, list[dict[str, Any]]]:
+    """Records by stream, of a tap's whole output."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for message in messages(output):
+        if message["type"] == "RECORD":
+            found.setdefault(message["stream"], []).append(message["record"])
+    return found
+
+
+def messages(output: str) -> list[dict[str, Any]]:
+    """Every Singer message of a tap's output, in order."""
+    return [json.loads(line) for line in output.splitlines()]
+
+
+@pytest.fixture
+def general_log(sandbox):
+    """What the reader sends to the server: a context manager whose list is filled at its end."""
+    root = mariadb_root(sandbox.state)
+
+    @contextmanager
+    def recording() -> Iterator[list[str]]:
+        statements: list[str] = []
+        with root.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            connection.exec_driver_sql("SET GLOBAL log_output = 'TABLE'")
+            connection.exec_driver_sql("TRUNCATE mysql.general_log")
+            connection.exec_driver_sql("SET GLOBAL general_log = 1")
+            yield statements
+            connection.exec_driver_sql("SET GLOBAL general_log = 0")
+            logged = connection.exec_driver_sql(
+                "SELECT CONVERT(argument USING utf8mb4) FROM mysql.general_log "
+                "WHERE command_type = 'Query' AND user_host LIKE 'opendental_reader%%' ORDER BY event_time"
+            )
+            statements += [row[0] for row in logged]
+
+    yield recording
+    root.dispose()
