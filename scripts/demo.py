@@ -27,7 +27,7 @@ OPENDENTAL = ROOT / ".venv/bin/opendental"
 MELTANO = ROOT / ".tools/meltano/bin/meltano"
 LOGS = ROOT / ".sandbox"
 STATE_ID = "dev:tap-opendental-to-target-postgres"
-PATIENTS = os.environ.get("PATIENTS", "100")
+PATIENTS = os.environ.get("PATIENTS", "60")
 SHOWN_TABLES = 15
 
 console = Console(highlight=False)
@@ -142,7 +142,7 @@ def count_table(
 
 def state_of(environment: Mapping[str, str], stream: str) -> str:
     """A stream's bookmark, as `meltano state get` prints it."""
-    command = [MELTANO, "--log-level", "warning", "state", "get", STATE_ID]
+    command = [MELTANO, "--no-environment", "--log-level", "warning", "state", "get", STATE_ID]
     state = json.loads(subprocess.check_output(command, cwd=ROOT, env={**os.environ, **environment}))
     return json.dumps(state["singer_state"]["bookmarks"][stream])
 

@@ -16,7 +16,7 @@ GROUPS = {
         [BIN / "lint-imports"],
     ],
     "unit": [[BIN / "pytest", "-q", "tests/unit"]],
-    "integration": [[BIN / "pytest", "-q", "tests/integration", "--durations=5"]],
+    "integration": [[BIN / "pytest", "-q", "-n", "2", "--dist", "loadfile", "tests/integration", "--durations=5"]],
     "e2e": [[BIN / "pytest", "-q", "tests/e2e", "--durations=5"]],
 }
 

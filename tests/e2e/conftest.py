@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[2]
 MELTANO = ROOT / ".tools/meltano/bin/meltano"
-PATIENTS = 40
+PATIENTS = 25
 
 
 @dataclass(frozen=True)
@@ -67,12 +67,11 @@ class Pipeline:
 
 
 @pytest.fixture(scope="session")
-def pipeline(sandbox, tmp_path_factory) -> Iterator[Pipeline]:
+def pipeline(sandbox) -> Iterator[Pipeline]:
     """A filled practice, and a warehouse whose sessions are not in UTC, as a user's may be."""
     fill_source(sandbox, Wish(patients=PATIENTS, seed=5), lambda _table, _rows: None)
     environment = render_environment(sandbox.state) | {
         "MELTANO_ENVIRONMENT": "test",
-        "MELTANO_DATABASE_URI": f"sqlite:///{tmp_path_factory.mktemp('meltano')}/meltano.db",
         "NO_COLOR": "1",
     }
     engines = [

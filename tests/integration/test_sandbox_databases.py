@@ -121,7 +121,7 @@ def test_owner_of_analytics_owns_the_four_schemas_only(urls):
     ]
     with pytest.raises(OperationalError, match="permission denied"):
         run(make_url(url).set(database="meltano"), "SELECT 1")
-    run(urls["OPENDENTAL_MELTANO_DATABASE_URL"], "CREATE TABLE t (a INT)", "DROP TABLE t")
+    run(urls["MELTANO_DATABASE_URI"], "CREATE TABLE t (a INT)", "DROP TABLE t")
 
 
 def test_source_server_is_set_up_like_open_dental(urls):

@@ -96,7 +96,7 @@ def test_environment_names_what_the_plugins_read(tmp_path):
         *(f"TARGET_POSTGRES_{name}" for name in ("HOST", "PORT", "USER", "PASSWORD", "DATABASE")),
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA",
         "OPENDENTAL_SOURCE_URL", "OPENDENTAL_SOURCE_ADMIN_URL", "OPENDENTAL_REPLICA_URL", "OPENDENTAL_ANALYTICS_URL",
-        "OPENDENTAL_MELTANO_DATABASE_URL",
+        "MELTANO_DATABASE_URI",
     ]  # fmt: skip
     assert environment["OPENDENTAL_SOURCE_URL"].startswith("mysql+pymysql://opendental_reader:")
     assert environment["OPENDENTAL_ANALYTICS_URL"].startswith("postgresql+psycopg://analytics_owner:")

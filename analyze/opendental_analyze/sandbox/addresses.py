@@ -47,7 +47,7 @@ def render_environment(state: State) -> dict[str, str]:
         "OPENDENTAL_SOURCE_ADMIN_URL": _text(mariadb_url(state, ADMIN, SOURCE)),
         "OPENDENTAL_REPLICA_URL": _text(replica),
         "OPENDENTAL_ANALYTICS_URL": _text(analytics),
-        "OPENDENTAL_MELTANO_DATABASE_URL": _text(postgres_url(state, MELTANO_OWNER, MELTANO)),
+        "MELTANO_DATABASE_URI": _text(postgres_url(state, MELTANO_OWNER, MELTANO)),
     }
 
 
