@@ -30,7 +30,7 @@ test-integration: install .tools/target-jsonl/.done ## tests against a real Mari
 test-e2e: install plugins ## tests of the whole pipeline through Meltano
 	@.venv/bin/python scripts/run_tests.py e2e
 
-test-all: servers $(UV) ## unit and integration tests on every Python from 3.11 to 3.13 that is present
+test-all: servers $(UV) .tools/target-jsonl/.done ## unit and integration tests on every Python from 3.11 to 3.13 that is present
 	@scripts/test-all-pythons.sh
 
 lint: .venv/.done ## ruff, mypy and the import contracts

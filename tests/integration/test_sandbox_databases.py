@@ -22,7 +22,7 @@ def run(url, *statements):
 @pytest.fixture
 def urls(sandbox):
     """The URLs that `env` prints."""
-    return {name: url for name, url in render_environment(sandbox.state).items() if name.endswith("_URL")}
+    return {name: url for name, url in render_environment(sandbox.state).items() if name.endswith(("_URL", "_URI"))}
 
 
 @pytest.fixture
