@@ -142,7 +142,7 @@ def count_table(
 
 def state_of(environment: Mapping[str, str], stream: str) -> str:
     """A stream's bookmark, as `meltano state get` prints it."""
-    command = [MELTANO, "--no-environment", "--log-level", "warning", "state", "get", STATE_ID]
+    command = [MELTANO, "--no-environment", "--log-level", "error", "state", "get", STATE_ID]
     state = json.loads(subprocess.check_output(command, cwd=ROOT, env={**os.environ, **environment}))
     return json.dumps(state["singer_state"]["bookmarks"][stream])
 
@@ -177,14 +177,15 @@ def show(counts: list[Counts], bookmark: str, seconds: float) -> None:
         f"Tables that differ: {len(different)}. Rows of incremental tables that the second run moved: {moved:,}"
     )
     console.print("(those of each bookmark's own second; full tables are read whole).")
-    console.print(f"\nBookmark (meltano state get {STATE_ID}):\n  procedurelog: {bookmark}")
+    console.print(f"\nBookmark (meltano state get {STATE_ID}):\n  procedurelog: {bookmark}", soft_wrap=True)
     console.print(
         '\n[bold]Next[/]  (first: [cyan]eval "$(.venv/bin/opendental sandbox env)"[/] and '
         "[cyan]export PATH=$PWD/.tools/meltano/bin:$PWD/.venv/bin:$PATH[/])"
         "\n  opendental sandbox day                      # a day at the practice: edits, deletes, a merge, an upgrade"
         "\n  meltano run tap-opendental target-postgres  # bring it over"
         "\n  psql \"${OPENDENTAL_ANALYTICS_URL/+psycopg/}\" -c 'SELECT count(*) FROM raw.procedurelog'"
-        f"\n\nAll in {seconds:.0f} s. The sandbox stays up; stop it with [cyan]make down[/]."
+        f"\n\nAll in {seconds:.0f} s. The sandbox stays up; stop it with [cyan]make down[/].",
+        soft_wrap=True,
     )
 
 
