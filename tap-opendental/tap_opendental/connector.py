@@ -29,8 +29,12 @@ if TYPE_CHECKING:
 _TEMPORAL = frozenset({FIELD_TYPE.DATE, FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP, FIELD_TYPE.TIME})
 _CONVERSIONS = {key: convert for key, convert in conversions.items() if key not in _TEMPORAL}
 
+# https://mariadb.com/docs/server/reference/error-codes; PyMySQL's list does not have these two.
+ER_ACCESS_DENIED_NO_PASSWORD, ER_MUST_CHANGE_PASSWORD = 1698, 1820
+
 _SESSION = (
-    "SET SESSION time_zone = '+00:00', sql_mode = ''",
+    # A target that takes its time over a page must not cost the connection: the server ends idle ones.
+    "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400",
     "SET SESSION TRANSACTION READ ONLY",
 )
 
@@ -41,14 +45,33 @@ _UNREACHABLE = (
         "check settings host and port, and that the server runs"
     ),
 )
+_LOST = (
+    UnreachableError,
+    (
+        "the connection to {address.host}:{address.port} was lost{where} (error {code}): the server went away, "
+        "or took longer than read_timeout for one page"
+    ),
+)
+_DENIED = (
+    AccessDeniedError,
+    (
+        "the server at {address.host}:{address.port} refuses user {address.user!r} (error {code}): check settings user "
+        "and password, and from which hosts the user may connect"
+    ),
+)
 _DENIED_TABLE = (
     AccessDeniedError,
     "user {address.user!r} may not read table {table}: GRANT SELECT on it, or name it in exclude_tables",
 )
 _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
-    ER.ACCESS_DENIED_ERROR: (
-        AccessDeniedError,
-        "the server at {address.host}:{address.port} refuses user {address.user!r}: check settings user and password",
+    ER.ACCESS_DENIED_ERROR: _DENIED,
+    ER.HOST_IS_BLOCKED: _DENIED,
+    ER.HOST_NOT_PRIVILEGED: _DENIED,
+    ER_ACCESS_DENIED_NO_PASSWORD: _DENIED,
+    ER_MUST_CHANGE_PASSWORD: _DENIED,
+    ER.CON_COUNT_ERROR: (
+        UnreachableError,
+        "the server at {address.host}:{address.port} has no connection left (max_connections): try again later",
     ),
     ER.DBACCESS_DENIED_ERROR: (
         AccessDeniedError,
@@ -74,8 +97,8 @@ _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
             "or its certificate is not of the CA in ssl_ca"
         ),
     ),
-    CR.CR_SERVER_LOST: _UNREACHABLE,
-    CR.CR_SERVER_GONE_ERROR: _UNREACHABLE,
+    CR.CR_SERVER_LOST: _LOST,
+    CR.CR_SERVER_GONE_ERROR: _LOST,
     CR.CR_CONN_HOST_ERROR: _UNREACHABLE,
     CR.CR_CONNECTION_ERROR: _UNREACHABLE,
 }
@@ -93,7 +116,7 @@ class Tls:
 
 @dataclass(frozen=True)
 class SourceAddress:
-    """Where the source is and who asks; `connect_timeout` in seconds."""
+    """Where the source is and who asks; both timeouts in seconds."""
 
     host: str
     port: int
@@ -101,6 +124,7 @@ class SourceAddress:
     password: str
     database: str
     connect_timeout: int = 10
+    read_timeout: int = 300
     tls: Tls = Tls()
 
     def __repr__(self) -> str:
@@ -129,6 +153,7 @@ def create_source_engine(address: SourceAddress) -> sa.Engine:
         connect_args={
             "autocommit": True,
             "connect_timeout": address.connect_timeout,
+            "read_timeout": address.read_timeout,
             "conv": _CONVERSIONS,
             "local_infile": False,
             "ssl": ssl_context(address.tls),
@@ -196,6 +221,6 @@ def plain_errors(address: SourceAddress, *, table: str | None = None) -> Iterato
 def explain(error: DBAPIError, address: SourceAddress, *, table: str | None = None) -> OpenDentalError:
     """Say what a driver's error means, by its code: settings named, values left out."""
     code = error.orig.args[0] if error.orig and error.orig.args else 0
-    where = f" from table {table}" if table else ""
-    kind, message = _MEANINGS.get(code, (OpenDentalError, "reading{where} failed with MySQL error {code}"))
+    where = f" while reading table {table}" if table else ""
+    kind, message = _MEANINGS.get(code, (OpenDentalError, "MySQL error {code}{where}"))
     return kind(message.format(address=address, table=table, where=where, code=code))

@@ -19,6 +19,7 @@ class ExitCode(IntEnum):
     UNKNOWN_TYPE = 8
     SANDBOX = 9
     PARTIAL = 10
+    STATE_REFUSED = 11
 
 
 class OpenDentalError(Exception):
@@ -61,3 +62,9 @@ class UnknownTypeError(OpenDentalError):
     """A column has a type that the tap cannot read without guessing."""
 
     exit_code = ExitCode.UNKNOWN_TYPE
+
+
+class StateError(OpenDentalError):
+    """The state cannot be read: going on would start from the beginning, or from the wrong place, in silence."""
+
+    exit_code = ExitCode.STATE_REFUSED

@@ -10,17 +10,18 @@ from tap_opendental.discovery.rules.replication import leads_an_index
 from tap_opendental.discovery.tables_config import TableConfig
 from tap_opendental.errors import ConfigError, NothingSelectedError
 from tap_opendental.streams import TablePlan
-from tap_opendental.types import choose_reading
+from tap_opendental.types import choose_reading, is_keyed_by_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tap_opendental.discovery import SchemaDiscovery
     from tap_opendental.discovery.knowledge import Knowledge
-    from tap_opendental.discovery.model import Table
+    from tap_opendental.discovery.model import Table, TableSize
     from tap_opendental.settings import Settings
     from tap_opendental.types import Reading, ReadingOptions
 
+PAGE_BYTES = 8_388_608
 logger = logging.getLogger("tap-opendental")
 
 
@@ -35,7 +36,9 @@ def plan_tables(
     _check_configs(existing, configs)
     wanted = _choose_tables(discovery, settings)
     return [
-        _plan(discovery, discovery.get_table_schema(name), knowledge, settings, configs.get(name, TableConfig()))
+        _plan(
+            discovery, discovery.get_table_schema(name), knowledge, settings, configs.get(name.lower(), TableConfig())
+        )
         for name in wanted
     ]
 
@@ -85,7 +88,7 @@ def _require_any(names: list[str]) -> list[str]:
 
 
 def _check_configs(existing: Sequence[str], configs: Mapping[str, TableConfig]) -> None:
-    unknown = sorted(set(configs) - set(existing))
+    unknown = sorted(set(configs) - {name.lower() for name in existing})
     if unknown:
         logger.warning("tables.yml names tables that the database does not have: %s", ", ".join(unknown))
 
@@ -101,8 +104,15 @@ def _plan(
         cursor=cursor,
         cursor_indexed=cursor is not None and leads_an_index(table, cursor),
         cursor_in_local_time=cursor is not None and table.column(cursor).base_type == "datetime",
-        page_rows=config.batch_size,
+        keyed_by_number=frozenset(name for name in table.primary_key if is_keyed_by_number(table.column(name))),
+        page_rows=choose_page_rows(config.batch_size, discovery.get_table_size_info(table.name)),
     )
+
+
+def choose_page_rows(batch_size: int, size: TableSize) -> int:
+    """Bound a page in bytes too, by the table's mean row: pages are held whole, and documents are megabytes long."""
+    mean = size.data_bytes // size.rows if size.rows else 0
+    return min(batch_size, max(1, PAGE_BYTES // mean)) if mean else batch_size
 
 
 def _choose_cursor(discovery: SchemaDiscovery, table: Table, config: TableConfig) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
@@ -14,7 +15,7 @@ from tap_opendental.errors import ConfigError
 from tap_opendental.types import ReadingOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 _PATTERNS = th.ArrayType(th.StringType)
 
@@ -87,6 +88,12 @@ PROPERTIES = th.PropertiesList(
         default=10,
         description="Seconds to wait for a connection.",
     ),
+    th.Property(
+        "read_timeout",
+        th.IntegerType(minimum=1),
+        default=300,
+        description="Seconds to wait for the server's answer to one statement, which reads one page.",
+    ),
 )
 
 
@@ -116,6 +123,7 @@ class Settings:
                 password=config["password"],
                 database=config["database"],
                 connect_timeout=config["connect_timeout"],
+                read_timeout=config["read_timeout"],
                 tls=tls,
             ),
             tables=tuple(config["tables"]),
@@ -129,7 +137,7 @@ class Settings:
 def _check_start_date(value: str | None) -> None:
     try:
         parse_moment(value or "2000-01-01")
-    except ValueError:
+    except (ValueError, OverflowError):
         raise ConfigError(f"start_date: {value!r} is not a date; write it as 2024-01-31T00:00:00Z") from None
 
 
@@ -139,12 +147,36 @@ def parse_moment(value: str) -> datetime:
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
+def drop_unset(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is null or empty text, as an .env may give it: then the default applies, or it is missing."""
+    return {name: value for name, value in config.items() if value is not None and (value != "" or name == "password")}
+
+
+def check_environment(environment: Mapping[str, str], properties: Mapping[str, Any]) -> None:
+    """Refuse a whole number that is none, before the SDK stumbles over it; ConfigError names the variable."""
+    for name, schema in properties.items():
+        value = environment.get(variable := f"TAP_OPENDENTAL_{name.upper()}")
+        if value is not None and "integer" in schema["type"] and not value.isdecimal():
+            raise ConfigError(f"{variable} must be a whole number: set one, or unset the variable")
+
+
+def find_unknown(config: Mapping[str, Any], known: Iterable[str]) -> list[str]:
+    """Say which settings nobody reads, with the likely one meant; a misspelt `port` must not pass for the default."""
+    return [f"setting {name} is unknown{_did_you_mean(name, known)}" for name in config if name not in set(known)]
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f": did you mean {close[0]}?" if close else ""
+
+
 def describe_problem(problem: str) -> str:
     """Turn jsonschema's words on a setting into ours: which setting, what to do; never the value itself."""
     missing = re.match(r"'(\w+)' is a required property", problem)
     if missing:
         name = missing.group(1)
-        return f"setting {name} is missing: set it in the config file or as TAP_OPENDENTAL_{name.upper()}"
+        variable = f"TAP_OPENDENTAL_{name.upper()}"
+        return f"setting {name} is missing: set it in the config file, or as {variable} with Meltano or --config=ENV"
     setting = re.search(r"config\['(\w+)'\]", problem)
     rule = re.search(r"is (not of type .*?|not one of \[.*?\]|less than .*?|greater than .*?)(?= in config|$)", problem)
     if setting and rule:

@@ -23,16 +23,19 @@ class Source:
 
     def __init__(self, address: SourceAddress) -> None:
         self.address = address
+        self._connection: Connection | None = None
 
     @cached_property
     def _engine(self) -> Engine:
         return create_source_engine(self.address)
 
-    @cached_property
+    @property
     def connection(self) -> Connection:
         """The connection that all streams of the run read from, one after the other."""
-        with plain_errors(self.address):
-            return self._engine.connect()
+        if self._connection is None:
+            with plain_errors(self.address):
+                self._connection = self._engine.connect()
+        return self._connection
 
     @cached_property
     def discovery(self) -> SchemaDiscovery:
@@ -46,5 +49,6 @@ class Source:
 
     def close(self) -> None:
         """Close the connection, if one was opened."""
-        if "connection" in self.__dict__:
-            self.connection.close()
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None

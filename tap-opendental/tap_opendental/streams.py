@@ -11,6 +11,7 @@ from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
 from tap_opendental.connector import plain_errors
+from tap_opendental.errors import ConfigError
 from tap_opendental.extraction.pages import PagePlan, quote, read_pages
 from tap_opendental.settings import parse_moment
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from singer_sdk.helpers.types import Context, Record
+    from singer_sdk.singerlib import Catalog, CatalogEntry
 
     from tap_opendental.extraction.pages import Row
     from tap_opendental.source import Source
@@ -38,7 +40,16 @@ class TablePlan:
     cursor: str | None
     cursor_indexed: bool
     cursor_in_local_time: bool
+    keyed_by_number: frozenset[str]
     page_rows: int
+
+
+def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
+    """Method and key that a catalog asks for; FULL_TABLE wins, from the entry or from its metadata."""
+    root = entry.metadata.get(())
+    methods = {entry.replication_method, getattr(root, "forced_replication_method", None)} - {None}
+    key = entry.replication_key or getattr(root, "replication_key", None)
+    return "FULL_TABLE" if "FULL_TABLE" in methods else next(iter(methods), None), key
 
 
 class TableStream(Stream):
@@ -103,7 +114,28 @@ class TableStream(Stream):
             cursor=self.replication_key,
             since=parse_moment(bookmark).isoformat(" ") if bookmark else None,
             cursor_indexed=self._plan.cursor_indexed,
+            keyed_by_number=self._plan.keyed_by_number,
         )
+
+    def apply_catalog(self, catalog: Catalog) -> None:
+        """Take selection and columns from a catalog; of replication only what loses nothing: the plan's, or FULL_TABLE.
+
+        ConfigError for any other method or key: an event time as replication key would miss every later edit.
+        """
+        super().apply_catalog(catalog)
+        entry = catalog.get_stream(self.name)
+        method, key = requested_replication(entry) if entry else (None, None)
+        if not self._loses_nothing(method, key):
+            fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
+            raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
+        self.primary_keys = self._plan.primary_key
+        self.replication_key = None if method == "FULL_TABLE" else self._plan.cursor
+        self.forced_replication_method = "INCREMENTAL" if self.replication_key else "FULL_TABLE"
+
+    def _loses_nothing(self, method: str | None, key: str | None) -> bool:
+        if method == "INCREMENTAL":
+            return self._plan.cursor is not None and key in (None, self._plan.cursor)
+        return method == "FULL_TABLE" or (method is None and key in (None, self._plan.cursor))
 
     def get_replication_key_signpost(self, context: Context | None = None) -> str | None:  # noqa: ARG002 - SDK's hook
         """The server's clock, in the form of the bookmark: a row dated in the future must not move it past now."""
@@ -119,6 +151,18 @@ class TableStream(Stream):
     def _activate_version(self) -> None:
         if self._version_to_activate is not None:
             super()._write_activate_version_message(self._version_to_activate)
+
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # noqa: ARG002
+        """Note the largest cursor so far; the SDK makes it the bookmark, capped at the signpost, when the stream ends.
+
+        Cursors are ISO 8601 text of one form, so text order is time order. A row without one (NULL or zero) moves
+        nothing.
+        """
+        cursor = latest_record[self.replication_key] if self.replication_key else None
+        if cursor is not None:
+            markers = self.stream_state.setdefault("progress_markers", {})
+            if cursor > markers.get("replication_key_value", ""):
+                markers |= {"replication_key": self.replication_key, "replication_key_value": cursor}
 
     def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
         """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""

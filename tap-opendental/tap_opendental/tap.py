@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import traceback
 from collections import Counter
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
@@ -15,9 +17,17 @@ from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 from tap_opendental.connector import plain_errors
 from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.tables_config import load_tables_config
-from tap_opendental.errors import ConfigError, NothingSelectedError, OpenDentalError
+from tap_opendental.errors import (
+    ConfigError,
+    ExitCode,
+    NotFoundError,
+    NothingSelectedError,
+    OpenDentalError,
+    StateError,
+)
+from tap_opendental.inputs import check_catalog, check_state, checked_file, read_config_file
 from tap_opendental.planning import plan_tables
-from tap_opendental.settings import PROPERTIES, Settings, describe_problem
+from tap_opendental.settings import PROPERTIES, Settings, check_environment, describe_problem, drop_unset, find_unknown
 from tap_opendental.source import Source
 from tap_opendental.streams import TableStream
 
@@ -25,6 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import FrameType
 
+    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
 
@@ -71,11 +82,29 @@ class TapOpenDental(Tap):
             raise NothingSelectedError(
                 "no stream is selected, so nothing would be read: check the catalog, or `select` in meltano.yml"
             )
+        self._require_catalog_streams()
         try:
             super().sync_all()
             self._log_summary()
         finally:
             self.source.close()
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Take bookmarks that can be read, and refuse the rest: StateError names the stream."""
+        check_state(state)
+        super().load_state(state)
+
+    def _require_catalog_streams(self) -> None:
+        """Refuse a catalog that selects what is not there: the SDK would pass over it in silence."""
+        selected = [
+            entry.tap_stream_id for entry in (self.input_catalog or {}).values() if entry.metadata.root.selected
+        ]
+        missing = [name for name in selected if name not in self.streams]
+        if missing:
+            raise NotFoundError(
+                f"the catalog selects {', '.join(missing)}: not in the database, or left out by the settings; "
+                "make a new catalog with --discover"
+            )
 
     def stop_if_asked(self) -> None:
         """End the process between two pages when a signal asked for it, so that only whole lines were written."""
@@ -84,14 +113,22 @@ class TapOpenDental(Tap):
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
         """Remember the signal: leaving from here could cut a line in half, and the SDK's exit code would be 0."""
-        self.logger.warning("%s received: stopping after this page", signal.Signals(signum).name)
+        self.logger.warning(
+            "%s received: stopping after this page; a second one ends at once", signal.Signals(signum).name
+        )
         self._stop_signal = signum
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self._config = drop_unset(self._config)
         try:
-            return super()._validate_config(raise_errors=raise_errors)
+            problems = super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             raise ConfigError("; ".join(describe_problem(problem) for problem in error.errors)) from None
+        for unknown in find_unknown(self._config, self.config_jsonschema["properties"]):
+            self.logger.warning("%s", unknown)
+        return problems
 
     def _log_summary(self) -> None:
         streams = [stream for stream in self.streams.values() if isinstance(stream, TableStream) and stream.selected]
@@ -107,11 +144,46 @@ class TapOpenDental(Tap):
         for what, count in sorted(altered.items()):
             self.logger.info("%d %s", count, what)
 
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's
+        """Check each config file before the SDK reads it."""
+        for path in value:
+            if path == "ENV":
+                check_environment(os.environ, cls.config_jsonschema["properties"])
+            else:
+                read_config_file(path)
+        return super().cb_config(ctx, param, value)
+
+    @classmethod
+    def invoke(cls, *, state: IO[str] | None = None, catalog: IO[str] | None = None, **options: Any) -> None:  # noqa: ANN401 - the SDK's
+        """Run from the command line; state and catalog are checked before the SDK reads them."""
+        super().invoke(
+            state=checked_file(state, "state", check_state, StateError),
+            catalog=checked_file(catalog, "catalog", check_catalog, ConfigError),
+            **options,
+        )
+
 
 def main() -> None:
-    """Run the command line; our own errors end in one line on stderr and the exit code of their kind."""
+    """Run the command line; every failure ends in one line on stderr and the exit code of its kind.
+
+    Of an error that is not ours, only its type and place are told: its text may quote a row's value (a stream map's
+    `int(LName)` does). With TAP_OPENDENTAL_LOGLEVEL=DEBUG the stack follows, still without the text.
+    """
     try:
         TapOpenDental.cli()
     except OpenDentalError as error:
-        sys.stderr.write(f"{TapOpenDental.name}: error: {error}\n")
-        sys.exit(error.exit_code)
+        _fail(str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last resort of the process
+        stack = traceback.extract_tb(error.__traceback__)
+        TapOpenDental.logger.debug("%s", "".join(traceback.format_list(stack)))
+        _fail(
+            f"unexpected {type(error).__name__} at {stack[-1].filename}:{stack[-1].lineno} "
+            "(its message is withheld, since it may quote patient data; TAP_OPENDENTAL_LOGLEVEL=DEBUG shows the stack)",
+            ExitCode.UNEXPECTED,
+        )
+
+
+def _fail(message: str, code: ExitCode) -> NoReturn:
+    sys.stderr.write(f"{TapOpenDental.name}: error: {message}\n")
+    sys.exit(code)

@@ -63,9 +63,14 @@ def choose_reading(table: str, column: Column, known: KnownColumn | None, option
     if reading is None:
         raise UnknownTypeError(
             f"column {table}.{column.name} has type {column.type!r}, which this version cannot read: "
-            f"exclude the table (exclude_tables) or deselect the column, and report the type"
+            f"leave the table out with exclude_tables, and report the type"
         )
     return reading
+
+
+def is_keyed_by_number(column: Column) -> bool:
+    """True where a key's text does not sort and compare as its column: FLOAT's is cut, ENUM and SET sort by index."""
+    return column.base_type in {"float", "enum", "set", "bit"}
 
 
 def _choose(column: Column, known: KnownColumn | None, options: ReadingOptions) -> Reading | None:
@@ -84,8 +89,8 @@ def _choose(column: Column, known: KnownColumn | None, options: ReadingOptions) 
 def _numeric(column: Column) -> Reading | None:
     base = column.base_type
     if base == "float":
-        # Text of a FLOAT has 6 digits (16777216 reads 16777200); as DOUBLE it is exact.
-        return Reading(_typed(column, "number"), expression="CAST({} AS DOUBLE)")
+        # Text of a FLOAT has 6 digits (16777216 reads 16777200); a sum is a DOUBLE and exact, on every version.
+        return Reading(_typed(column, "number"), expression="{}+0e0")
     if base in {"double", "real", "decimal", "numeric"}:
         return Reading(_typed(column, "number"))
     if base == "year":

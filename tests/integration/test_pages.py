@@ -7,7 +7,9 @@ import pytest
 from tests.integration.conftest import config_of
 
 from tap_opendental.connector import SourceAddress, create_source_engine
+from tap_opendental.discovery.model import Column
 from tap_opendental.extraction.pages import PagePlan, read_pages
+from tap_opendental.types import is_keyed_by_number
 
 KEYS = {
     "number": ("Num bigint NOT NULL", ("Num",), [(n,) for n in (-5, 0, 1, 2, 3, 7, 2**62)]),
@@ -20,6 +22,11 @@ KEYS = {
         ("Num",),
         [(n,) for n in ("", "a", "B", "c%", "it's", "back\\slash", "漢", "z")],
     ),
+    "float": ("Num float NOT NULL", ("Num",), [(n,) for n in (-1.5, 0.1, 1.1, 16777216, 16777218, 3e38)]),
+    "enum": ("Num enum('z','b','a','') NOT NULL", ("Num",), [(n,) for n in ("z", "b", "a", "")]),
+    "set": ("Num set('z','b','a') NOT NULL", ("Num",), [(n,) for n in ("", "z", "b", "z,b", "a", "b,a")]),
+    "bit": ("Num bit(10) NOT NULL", ("Num",), [(n,) for n in (0, 1, 127, 128, 255, 256, 1023)]),
+    "long bit": ("Num bit(64) NOT NULL", ("Num",), [(n,) for n in (0, 1, 2**63, 2**64 - 1)]),
     "composite": (
         "A varchar(9) NOT NULL, `b``%s` int NOT NULL, C date NOT NULL",
         ("A", "b`%s", "C"),
@@ -43,14 +50,26 @@ def test_every_row_is_read_once(mariadb_database, source, kind, engine):
     definition, key, values = KEYS[kind]
     create(mariadb_database, definition, key, values, engine)
     quoted = tuple(f"`{name.replace('`', '``').replace('%', '%%')}`" for name in key)
-    plan = PagePlan("page%s", quoted, key, 1, cursor="Stamp")
-    expected = [row[: len(key)] for row in read_all(source, replace(plan, page_rows=100))]
-    assert len(expected) == len(values)
+    by_number = is_keyed_by_number(Column(name="Num", type=definition.removeprefix("Num ")))
+    if kind == "float":
+        quoted = ("`Num`+0e0",)  # the text of a FLOAT is cut, so two rows would look alike
+    plan = PagePlan("page%s", quoted, key, 1, cursor="Stamp", keyed_by_number=frozenset(["Num"] if by_number else []))
+    expected = [tuple(row) for row in source.exec_driver_sql(f"SELECT {', '.join(quoted)} FROM `page%%s`")]
+    assert len(set(expected)) == len(values)
     changes = {"since": "2000-01-01 00:00:00"}
     for rows, indexed in itertools.product((1, 2, 3, 100), (False, True)):
-        assert read_all(source, replace(plan, page_rows=rows)) == expected
+        everything = read_all(source, replace(plan, page_rows=rows))
+        assert sorted(everything, key=repr) == sorted(expected, key=repr)
         changed = read_all(source, replace(plan, page_rows=rows, cursor_indexed=indexed, **changes))
         assert sorted(changed, key=repr) == sorted(expected, key=repr)
+
+
+def test_keys_by_their_text_would_lose_rows(mariadb_database, source):
+    """The control: an ENUM key continued from its text, as other keys are, misses rows; the test above would see it."""
+    definition, key, values = KEYS["enum"]
+    create(mariadb_database, definition, key, values, "MyISAM")
+    found = read_all(source, PagePlan("page%s", ("`Num`",), key, 1))
+    assert len(set(found)) < len(values)
 
 
 @pytest.mark.parametrize("indexed", [False, True])
@@ -80,7 +99,7 @@ def create(database, definition, key, values, engine):
 
 
 def read_all(connection, plan):
-    """All rows of all pages; no page is empty."""
-    pages = list(read_pages(connection, plan))
-    assert all(pages)
+    """All rows of all pages; far more pages than rows mean that the reading went in circles."""
+    pages = list(itertools.islice(read_pages(connection, plan), 100))
+    assert len(pages) < 100
     return [tuple(row) for page in pages for row in page]

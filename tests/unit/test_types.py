@@ -5,8 +5,9 @@ from collections import Counter
 import pytest
 
 from tap_opendental.discovery.knowledge import load_knowledge
-from tap_opendental.discovery.model import Column
+from tap_opendental.discovery.model import Column, TableSize
 from tap_opendental.errors import UnknownTypeError
+from tap_opendental.planning import choose_page_rows
 from tap_opendental.types import (
     ODD_BOOLEAN,
     ODD_TIME,
@@ -14,6 +15,7 @@ from tap_opendental.types import (
     ZERO_DATE,
     ReadingOptions,
     choose_reading,
+    is_keyed_by_number,
 )
 
 KNOWLEDGE = load_knowledge()
@@ -59,7 +61,7 @@ def test_what_exceeds_a_bigint_or_is_fractional_is_a_number(mysql_type):
 
 def test_float_is_read_as_double():
     """FLOAT never passes through its six-digit text."""
-    assert reading("float").expression.format("`a`") == "CAST(`a` AS DOUBLE)"
+    assert reading("float").expression.format("`a`") == "`a`+0e0"
     assert reading("double").expression.format("`a`") == "`a`"
 
 
@@ -161,3 +163,28 @@ def test_every_column_of_24_3_can_be_read():
         for column in table.table.columns:
             known = table.column(column.name)
             assert choose_reading(table.table.name, column, known, ReadingOptions()).schema["type"]
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "by_number"),
+    [
+        ("float", True),
+        ("enum('b','a')", True),
+        ("set('b','a')", True),
+        ("bit(8)", True),
+        ("int(11)", False),
+        ("varchar(9)", False),
+        ("decimal(9,2)", False),
+    ],
+)
+def test_keys_that_page_by_number(mysql_type, by_number):
+    """Keys whose text is cut, or sorts otherwise than the column, continue from their number."""
+    assert is_keyed_by_number(Column(name="k", type=mysql_type)) is by_number
+
+
+@pytest.mark.parametrize(
+    ("rows", "data", "expected"), [(0, 0, 5000), (100, 10_000, 5000), (100, 100 << 20, 8), (1, 1 << 30, 1)]
+)
+def test_pages_are_bounded_in_bytes(rows, data, expected):
+    """A page of documents holds few rows: 8 MB by the table's mean row, at least one row."""
+    assert choose_page_rows(5000, TableSize(rows, data, 0, exact=True)) == expected

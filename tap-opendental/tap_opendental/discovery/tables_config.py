@@ -17,10 +17,10 @@ import yaml
 from tap_opendental.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Hashable, Mapping
 
 STRATEGIES = ("full_table", "incremental", "chunked_incremental", "streaming_incremental")
-DEFAULT_BATCH_SIZE = 5000
+DEFAULT_BATCH_SIZE, MAX_BATCH_SIZE = 5000, 1_000_000
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,27 @@ class TableConfig:
     batch_size: int = DEFAULT_BATCH_SIZE
 
 
+class _Loader(yaml.SafeLoader):
+    """A SafeLoader that refuses a key written twice, of which YAML would keep the last without a word."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002
+        seen = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"key {key.value!r} stands twice", key.start_mark)
+            seen.add(key.value)
+        return super().construct_mapping(node, deep=deep)
+
+
 def load_tables_config(path: str) -> Mapping[str, TableConfig]:
-    """Read tables.yml; ConfigError names the file, the line where YAML breaks, or the table and key."""
+    """Read tables.yml; ConfigError names the file, the line where YAML breaks, or the table and key.
+
+    Tables are named in lower case: a server may fold their names.
+    """
     content = _parse(path, _read(path))
     if not isinstance(content, dict) or not isinstance(content.get("tables"), dict):
         raise ConfigError(f"tables_config: {path} has no mapping `tables:` at its top; see the README for the format")
-    return {str(name): _table_config(path, str(name), body) for name, body in content["tables"].items()}
+    return {str(name).lower(): _table_config(path, str(name), body) for name, body in content["tables"].items()}
 
 
 def _read(path: str) -> str:
@@ -52,7 +67,7 @@ def _read(path: str) -> str:
 
 def _parse(path: str, text: str) -> Any:  # noqa: ANN401 - YAML holds anything until it is validated
     try:
-        return yaml.safe_load(text)
+        return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader that refuses more
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"tables_config: {path} line {line} is not valid YAML: {error.problem}") from None
@@ -70,8 +85,10 @@ def _table_config(path: str, table: str, body: object) -> TableConfig:
     config = TableConfig(**body)
     if config.extraction_strategy not in (None, *STRATEGIES):
         raise ConfigError(f"{where}: extraction_strategy must be one of {', '.join(STRATEGIES)}")
-    if not isinstance(config.batch_size, int) or isinstance(config.batch_size, bool) or config.batch_size < 1:
-        raise ConfigError(f"{where}: batch_size must be a whole number of rows, 1 or more")
+    if type(config.batch_size) is not int or not 1 <= config.batch_size <= MAX_BATCH_SIZE:
+        raise ConfigError(f"{where}: batch_size must be a whole number of rows, from 1 to {MAX_BATCH_SIZE}")
+    if not isinstance(config.incremental_column, str | None):
+        raise ConfigError(f"{where}: incremental_column must be the name of a column")
     return config
 
 

@@ -29,7 +29,8 @@ class PagePlan:
     """What to read of one table and in which order.
 
     `expressions` is the SELECT list; `key` the columns that order the pages. `since` limits the rows to those whose
-    `cursor` is at or after it, or NULL or zero, which no comparison would find; `changed` is that condition.
+    `cursor` is at or after it, or NULL or zero, which no comparison would find; `changed` is that condition. Columns in
+    `keyed_by_number` continue from their number, since their text does not sort or compare as the column does.
     """
 
     table: str
@@ -40,6 +41,7 @@ class PagePlan:
     since: str | None = None
     cursor_indexed: bool = False
     changed: str = CHANGED
+    keyed_by_number: frozenset[str] = frozenset()
 
 
 def quote(name: str) -> str:
@@ -48,7 +50,10 @@ def quote(name: str) -> str:
 
 
 def read_pages(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
-    """Yield pages of rows, each one statement and held whole; a row is the plan's expressions in order."""
+    """Yield pages of rows, held whole; a row is the plan's expressions in order.
+
+    A page may be empty: the caller gets its turn after every range, also where nothing changed.
+    """
     if not plan.key:
         yield _run(connection, (f"SELECT {_list(plan.expressions)} FROM {quote(plan.table)}", {}))
     elif plan.since is None:
@@ -65,8 +70,7 @@ def _by_key(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
     while True:
         page = _run(connection, page_statement(plan, after))
         rows, after = _split(page, plan)
-        if rows:
-            yield rows
+        yield rows
         if len(page) < plan.page_rows:
             return
 
@@ -83,9 +87,7 @@ def _by_ranges(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]
     while True:
         last = _run(connection, range_end_statement(plan, after))
         upto = tuple(last[0]) if last else None
-        rows, _ = _split(_run(connection, range_statement(plan, after, upto)), plan)
-        if rows:
-            yield rows
+        yield _split(_run(connection, range_statement(plan, after, upto)), plan)[0]
         if upto is None:
             return
         after = upto
@@ -99,9 +101,12 @@ def page_statement(plan: PagePlan, after: Row | None) -> Statement:
 
 def range_end_statement(plan: PagePlan, after: Row | None) -> Statement:
     """The key at which the next range ends; no row when the rest of the table is shorter than a page."""
-    key = _list(quote(name) for name in plan.key)
+    order = _list(quote(name) for name in plan.key)
     where = f" WHERE {_compare(plan.key, '>', 'a')}" if after is not None else ""
-    text = f"SELECT {key} FROM {quote(plan.table)}{where} ORDER BY {key} LIMIT 1 OFFSET {plan.page_rows - 1}"
+    text = (
+        f"SELECT {_list(_key_values(plan))} FROM {quote(plan.table)}{where} "
+        f"ORDER BY {order} LIMIT 1 OFFSET {plan.page_rows - 1}"
+    )
     return text, _bind("a", after)
 
 
@@ -118,9 +123,14 @@ def _select(plan: PagePlan, after: Row | None, upto: Row | None) -> Statement:
     ]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = _list(quote(name) for name in plan.key)
-    columns = _list((*plan.expressions, *(quote(name) for name in plan.key)))
+    columns = _list((*plan.expressions, *_key_values(plan)))
     parameters = {"since": plan.since} | _bind("a", after) | _bind("u", upto)
     return f"SELECT {columns} FROM {quote(plan.table)}{where} ORDER BY {order}", parameters
+
+
+def _key_values(plan: PagePlan) -> tuple[str, ...]:
+    """The key as the next page starts from it."""
+    return tuple(f"{quote(name)}+0" if name in plan.keyed_by_number else quote(name) for name in plan.key)
 
 
 def _changed(plan: PagePlan) -> str:

@@ -1,0 +1,83 @@
+"""What comes from outside as JSON: config, state and catalog are checked before anything is believed."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from tap_opendental.errors import ConfigError, OpenDentalError, StateError
+from tap_opendental.settings import parse_moment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+
+def read_object(name: str, text: str, error: type[OpenDentalError] = ConfigError) -> dict[str, Any]:
+    """Parse a JSON object; the error names the file and the place, never its content."""
+    try:
+        content = json.loads(text)
+    except json.JSONDecodeError as problem:
+        raise error(f"{name}: not valid JSON (line {problem.lineno}, column {problem.colno})") from None
+    if not isinstance(content, dict):
+        raise error(f"{name}: a JSON object is expected")
+    return content
+
+
+def read_config_file(path: str) -> dict[str, Any]:
+    """Read a config file; ConfigError names the file and why it cannot be read."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(f"config file {path}: cannot be read ({reason})") from None
+    return read_object(f"config file {path}", text)
+
+
+def checked_file(
+    file: IO[str] | None, what: str, check: Callable[[dict[str, Any]], None], error: type[OpenDentalError]
+) -> IO[str] | None:
+    """Read and check a state or a catalog, and give it back for reading."""
+    if file is None:
+        return None
+    text = file.read()
+    check(read_object(f"{what} file {file.name}", text, error))
+    return StringIO(text)
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Refuse a state that is not a tap's: StateError names the stream. To pass over a bookmark is a silent restart."""
+    bookmarks = state.get("bookmarks", {})
+    if not isinstance(bookmarks, dict):
+        raise StateError(f"state: `bookmarks` must be an object; {_REPAIR}")
+    for stream, bookmark in bookmarks.items():
+        value = bookmark.get("replication_key_value") if isinstance(bookmark, dict) else bookmark
+        if not isinstance(bookmark, dict) or not _is_moment(value):
+            raise StateError(f"state: the bookmark of stream {stream} cannot be read; {_REPAIR}")
+
+
+_REPAIR = (
+    "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
+)
+
+
+def _is_moment(value: object) -> bool:
+    try:
+        return value is None or bool(parse_moment(value))  # type: ignore[arg-type]  # anything else is a TypeError
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def check_catalog(catalog: Mapping[str, Any]) -> None:
+    """Refuse what is not a Singer catalog: a list of streams, each with an id, a schema and metadata."""
+    streams = catalog.get("streams")
+    if not isinstance(streams, list):
+        raise ConfigError("catalog: `streams` must be a list; make a catalog with --discover")
+    for stream in streams:
+        if not isinstance(stream, dict) or not isinstance(stream.get("schema"), dict) or not _stream_name(stream):
+            raise ConfigError("catalog: a stream without tap_stream_id or schema; make a catalog with --discover")
+
+
+def _stream_name(stream: Mapping[str, Any]) -> str | None:
+    return stream.get("tap_stream_id") or stream.get("stream")
