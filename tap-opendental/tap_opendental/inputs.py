@@ -41,7 +41,8 @@ def checked_file(
     """Read and check a state or a catalog, and give it back for reading."""
     if file is None:
         return None
-    text = file.read()
+    with file:
+        text = file.read()
     check(read_object(f"{what} file {file.name}", text, error))
     return StringIO(text)
 
