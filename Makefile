@@ -2,10 +2,15 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
-PYTHON ?= python3
+# Without PYTHON, an environment keeps the Python that it was made with while that exists.
+ifndef PYTHON
+PYTHON := $(or $(realpath .venv/bin/python),python3)
+endif
 UV := .tools/uv/bin/uv
 MELTANO := .tools/meltano/bin/meltano
 OPENDENTAL := .venv/bin/opendental
+# The mark has the version in its name, so that another PYTHON makes the environment again.
+VENV := .venv/.done-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
@@ -13,7 +18,7 @@ export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 .PHONY: help demo test test-unit test-integration test-e2e test-all lint format servers install plugins lock down clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install plugins ## start a private source and warehouse, run the pipeline twice, show what landed
 	@.venv/bin/python scripts/demo.py
@@ -21,7 +26,7 @@ demo: install plugins ## start a private source and warehouse, run the pipeline 
 test: install plugins .tools/target-jsonl/.done ## lint and all tests, with the time of each group
 	@.venv/bin/python scripts/run_tests.py lint unit integration e2e
 
-test-unit: install ## tests that need no server (seconds)
+test-unit: $(VENV) ## tests that need no server (seconds)
 	@.venv/bin/python scripts/run_tests.py unit
 
 test-integration: install .tools/target-jsonl/.done ## tests against a real MariaDB and PostgreSQL
@@ -33,23 +38,23 @@ test-e2e: install plugins ## tests of the whole pipeline through Meltano
 test-all: servers $(UV) .tools/target-jsonl/.done ## unit and integration tests on every Python from 3.11 to 3.13 that is present
 	@scripts/test-all-pythons.sh
 
-lint: .venv/.done ## ruff, mypy and the import contracts
+lint: $(VENV) ## ruff, mypy and the import contracts
 	@.venv/bin/python scripts/run_tests.py lint
 
-format: .venv/.done ## format the code
+format: $(VENV) ## format the code
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix-only .
 
 servers: ## install MariaDB's and PostgreSQL's server binaries, if missing (needs root or sudo)
 	@scripts/install-servers.sh
 
-install: servers .venv/.done ## create .venv with the three packages, from hashed locks
+install: servers $(VENV) ## create .venv with the three packages, from hashed locks
 
 plugins: .tools/meltano/.done .meltano/.done ## install Meltano and its plugins, each into an environment of its own
 
 lock: $(UV) ## resolve all locks again
 	@scripts/lock.sh
 
-down: .venv/.done ## stop the sandbox
+down: $(VENV) ## stop the sandbox
 	@$(OPENDENTAL) sandbox down
 
 clean: ## remove every environment and the sandbox
@@ -65,7 +70,7 @@ $(UV): requirements/uv.txt
 	@.tools/uv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
 	@touch $@
 
-.venv/.done: requirements/workspace.txt tap-opendental/pyproject.toml target-opendental-replica/pyproject.toml analyze/pyproject.toml | $(UV)
+$(VENV): requirements/workspace.txt tap-opendental/pyproject.toml target-opendental-replica/pyproject.toml analyze/pyproject.toml | $(UV)
 	@echo "Installing the workspace"
 	@$(UV) venv --quiet --clear --python $(PYTHON) .venv
 	@$(UV) pip install --quiet --python .venv --require-hashes -r requirements/workspace.txt
