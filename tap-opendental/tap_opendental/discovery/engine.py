@@ -7,12 +7,24 @@ from typing import TYPE_CHECKING
 
 from tap_opendental.discovery.introspect import Snapshot, read_snapshot
 from tap_opendental.discovery.rules.replication import ReplicationChoice, choose_replication
-from tap_opendental.errors import NotFoundError
+from tap_opendental.errors import ExitCode, NotFoundError, OpenDentalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Engine
 
     from tap_opendental.discovery.model import Server, Table, TableSize
+
+
+class DamagedTableError(OpenDentalError):
+    """A table is listed and cannot be opened.
+
+    It shares its exit code with what is not there: running again helps neither, a person has to look at the server.
+    It is no NotFoundError, so that nobody who passes over missing tables passes over this one.
+    """
+
+    exit_code = ExitCode.NOT_FOUND
 
 
 class SchemaDiscovery:
@@ -37,18 +49,30 @@ class SchemaDiscovery:
         return self._snapshot.server
 
     def discover_all_tables(self) -> tuple[str, ...]:
-        """Names of all base tables that the user may see, in the server's order."""
+        """Names of all base tables that the user may see, damaged ones too, in the server's order."""
         return tuple(self._snapshot.tables)
 
+    def require_readable(self, tables: Iterable[str]) -> None:
+        """Raise DamagedTableError when the server cannot open some of `tables`: names them, and the way to repair."""
+        damaged = {table: self._snapshot.unreadable[table] for table in tables if table in self._snapshot.unreadable}
+        if damaged:
+            names = ", ".join(f"`{table.replace('`', '``')}`" for table in damaged)
+            raise DamagedTableError(
+                f"the server cannot open {'; '.join(f'table {table} ({why})' for table, why in damaged.items())}: "
+                f"after a backup of its data directory run CHECK TABLE {names}; REPAIR TABLE {names}; (with USE_FRM if "
+                "the index file is lost), or name them in exclude_tables to go on without"
+            )
+
     def get_table_schema(self, table: str) -> Table:
-        """Structure of one table; NotFoundError if there is none of that name."""
+        """Structure of one table; NotFoundError if there is none of that name, DamagedTableError if it is damaged."""
+        self.require_readable([table])
         try:
             return self._snapshot.tables[table]
         except KeyError:
             raise NotFoundError(f"table {table!r} does not exist in database {self._database!r}") from None
 
     def get_table_size_info(self, table: str) -> TableSize:
-        """Rows and bytes of one table; NotFoundError if there is none of that name."""
+        """Rows and bytes of one table; raises what `get_table_schema` raises."""
         self.get_table_schema(table)
         return self._snapshot.sizes[table]
 

@@ -13,6 +13,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Server, Table, TableSize
+from tap_opendental.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,19 +23,32 @@ if TYPE_CHECKING:
 _LITERAL = re.compile(r"^(-?\d+(\.\d+)?|'.*'|NULL|current_timestamp(\(\d*\))?)$", re.IGNORECASE | re.DOTALL)
 _PRECISION = re.compile(r"current_timestamp(?:\((\d*)\))?", re.IGNORECASE)
 _EXACT_ROW_COUNTS = frozenset({"MYISAM", "ARIA", "MEMORY"})
+# MariaDB's handshake puts 5.5.5- before the version, and some proxies let it through.
+_VERSION = re.compile(r"(?:5\.5\.5-(?=\d+\.))?(\d+)\.(\d+)(?:\.(\d+))?")
+# What came before lacks GENERATION_EXPRESSION, or reports defaults in a spelling that means two things.
+_OLDEST = {"mariadb": (10, 2, 7), "mysql": (5, 7, 0)}
+_QUOTED = re.compile(r"(?<!\w)'.*'(?!\w)|(?<!\w)\".*\"(?!\w)", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What one reading of information_schema found: tables and sizes by name, in the server's order."""
+    """What one reading of information_schema found: tables and sizes by name, in the server's order.
+
+    `unreadable` are the tables that the server lists and cannot open, with its words for why. What `tables` and `sizes`
+    say of these is not to be believed: a damaged index file takes the primary key out of information_schema.
+    """
 
     server: Server
     tables: Mapping[str, Table]
     sizes: Mapping[str, TableSize]
+    unreadable: Mapping[str, str]
 
 
 def read_snapshot(connection: Connection, database: str) -> Snapshot:
-    """Read the structure of every base table of `database` that the user may see."""
+    """Read the structure of every base table of `database` that the user may see.
+
+    Raises ConfigError when the server is older than the statements can be asked of.
+    """
     server = _read_server(connection)
     tables = _read(connection, "tables", database)
     columns = _group_by_table(_read(connection, "columns", database))
@@ -46,12 +60,24 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
             for row in tables
         },
         sizes={row["TABLE_NAME"]: _size(row) for row in tables},
+        unreadable=_find_unreadable(tables, columns, indexes),
     )
 
 
 def _read_server(connection: Connection) -> Server:
     version = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
-    return Server(version=version, flavour="mariadb" if "mariadb" in version.lower() else "mysql")
+    server = Server(version=version, flavour="mariadb" if "mariadb" in version.lower() else "mysql")
+    _require_supported(server)
+    return server
+
+
+def _require_supported(server: Server) -> None:
+    """Refuse a server that is known to be too old; a version that cannot be read is given the benefit of the doubt."""
+    found = _VERSION.match(server.version)
+    if found and tuple(int(part or 0) for part in found.groups()) < _OLDEST[server.flavour]:
+        raise ConfigError(
+            f"the server's version is {server.version}: supported are MariaDB 10.2.7 or later and MySQL 5.7 or later"
+        )
 
 
 def _read(connection: Connection, name: str, database: str) -> Sequence[RowMapping]:
@@ -64,6 +90,37 @@ def _group_by_table(rows: Iterable[RowMapping]) -> Mapping[str, list[RowMapping]
     for row in rows:
         grouped[row["TABLE_NAME"]].append(row)
     return grouped
+
+
+def _find_unreadable(
+    tables: Iterable[RowMapping],
+    columns: Mapping[str, Sequence[RowMapping]],
+    indexes: Mapping[str, Sequence[RowMapping]],
+) -> dict[str, str]:
+    """Name the tables that the server could not open while it answered, and why.
+
+    MariaDB then leaves ENGINE empty and puts the error into TABLE_COMMENT, but only because TABLE_ROWS is asked for
+    too: without it the table is not opened. MySQL 8 answers from its dictionary; there the first page fails instead.
+    """
+    reasons = {}
+    for row in tables:
+        name = row["TABLE_NAME"]
+        if row["ENGINE"] is None:
+            reasons[name] = _shorten(row["TABLE_COMMENT"])
+        elif _lost_its_key(columns[name], indexes[name]):
+            reasons[name] = "its indexes cannot be read"
+    return reasons
+
+
+def _shorten(words: str | None) -> str:
+    """Keep the server's phrase and drop what it quotes: names, paths, whatever else."""
+    return _QUOTED.sub("...", words or "").strip() or "no reason given"
+
+
+def _lost_its_key(columns: Sequence[RowMapping], indexes: Sequence[RowMapping]) -> bool:
+    """True when a column is marked as primary key (or as its substitute) and no unique index is there to be it."""
+    keyed = any(column["COLUMN_KEY"] == "PRI" for column in columns)
+    return keyed and all(part["NON_UNIQUE"] for part in indexes)
 
 
 def _table(row: RowMapping, columns: Sequence[RowMapping], indexes: Sequence[RowMapping], server: Server) -> Table:
