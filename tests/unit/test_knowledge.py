@@ -271,17 +271,18 @@ def test_the_unknown_is_no_error(knowledge):
     """A clinic's own table or column is answered with None and False."""
     assert knowledge.table("tempschedule_bak_20200424") is None
     assert knowledge.column("patient", "OurOwnColumn") is None
-    assert not knowledge.is_secret("our_table", "Password")
+    assert not knowledge.is_secret("our_table", "OurOwnColumn")
     assert not knowledge.is_boolean("our_table", "IsOurs")
 
 
 def test_empty_knowledge_knows_nothing():
-    """Rules can be tried with knowledge switched off: nothing is known and nothing fails."""
+    """Rules can be tried with knowledge switched off: nothing is known and nothing fails; names still speak."""
     empty = Knowledge.empty()
     assert len(empty.tables) == 0
     assert empty.table("patient") is None
     assert empty.column("patient", "PatNum") is None
-    assert not empty.is_secret("userod", "Password")
+    assert not empty.is_secret("userod", "BadgeId")
+    assert empty.is_secret("userod", "Password")
     assert not empty.is_boolean("provider", "IsHidden")
     assert empty.secrets() == ()
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+from tap_opendental.discovery.knowledge.secrecy import GENERIC_NAMES, compact, resembles_secret
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -18,6 +20,7 @@ Logical = Literal[
     "time_interval_may_be_negative_or_over_24h",
     "argb_color_int",
 ]
+REVIEWED = "reviewed"
 ChangeTracking = Literal["safe_timestamp", "append_only", "none"]
 TimeRole = Literal[
     "row_changed_auto",
@@ -100,7 +103,8 @@ class KnownTable:
 class Knowledge:
     """All that is known of one version; what is not known is None or False, never an error.
 
-    `tables` is keyed by names in lower case, which is how the application creates them.
+    Secrets are the exception: a column that was not reviewed is judged by its name. `tables` is keyed by names in lower
+    case, which is how the application creates them.
     """
 
     version: str
@@ -122,8 +126,17 @@ class Knowledge:
 
     def is_secret(self, table: str, column: str) -> bool:
         """True when no pipeline may read the column."""
+        return self.why_secret(table, column) is not None
+
+    def why_secret(self, table: str, column: str) -> str | None:
+        """Say why no pipeline may read the column: `REVIEWED`, or what its name resembles; None when it may be read."""
         known = self.column(table, column)
-        return known is not None and known.secret
+        if known is not None:
+            return REVIEWED if known.secret else None
+        name = column.lower()
+        if owner := self._find_owner(table, name):
+            return f"named as in {owner}"
+        return "looks like a secret" if name not in self._column_names and resembles_secret(column) else None
 
     def is_boolean(self, table: str, column: str) -> bool:
         """True when the column holds true or false, whatever its width."""
@@ -133,6 +146,23 @@ class Knowledge:
     def secrets(self) -> tuple[tuple[str, str], ...]:
         """List every (table, column) that is never to be read, sorted."""
         return self._secrets
+
+    def _find_owner(self, table: str, name: str) -> str | None:
+        """The reviewed table whose secret a column outside the knowledge is named after."""
+        owners = self._owners.get(name, [])
+        copied = [owner for owner in owners if compact(owner) in compact(table)]
+        return next(iter(copied if name in GENERIC_NAMES else copied + owners), None)
+
+    @cached_property
+    def _owners(self) -> dict[str, list[str]]:
+        owners: dict[str, list[str]] = {}
+        for table, column in self._secrets:
+            owners.setdefault(column.lower(), []).append(table)
+        return owners
+
+    @cached_property
+    def _column_names(self) -> frozenset[str]:
+        return frozenset(name.lower() for table in self.tables.values() for name in table.columns)
 
     @cached_property
     def _secrets(self) -> tuple[tuple[str, str], ...]:
