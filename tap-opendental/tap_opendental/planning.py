@@ -6,6 +6,7 @@ import logging
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
+from tap_opendental.discovery.knowledge import REVIEWED
 from tap_opendental.discovery.rules.replication import leads_an_index
 from tap_opendental.discovery.tables_config import TableConfig
 from tap_opendental.errors import ConfigError, NothingSelectedError
@@ -30,11 +31,13 @@ def plan_tables(
 ) -> list[TablePlan]:
     """Plan every table that the settings ask for; keyless tables are left out with one clear line.
 
-    Raises NothingSelectedError when a pattern matches nothing, ConfigError when tables.yml does not fit the schema.
+    Raises NothingSelectedError when a pattern matches nothing, ConfigError when tables.yml does not fit the schema,
+    DamagedTableError when the server cannot open a table that is asked for.
     """
     existing = discovery.discover_all_tables()
     _check_configs(existing, configs)
-    wanted = _choose_tables(discovery, settings)
+    wanted = _leave_out_secret_keys(discovery, knowledge, _choose_tables(discovery, settings))
+    _log_withheld([discovery.get_table_schema(name) for name in wanted], knowledge)
     return [
         _plan(
             discovery, discovery.get_table_schema(name), knowledge, settings, configs.get(name.lower(), TableConfig())
@@ -58,6 +61,7 @@ def _choose_tables(discovery: SchemaDiscovery, settings: Settings) -> list[str]:
         if any(matches(name, pattern) for pattern in settings.tables)
         and not any(matches(name, pattern) for pattern in settings.exclude_tables)
     ]
+    discovery.require_readable(chosen)  # first of all: a damaged table looks as if it had no primary key
     keyless = [
         name
         for name in chosen
@@ -71,6 +75,37 @@ def _choose_tables(discovery: SchemaDiscovery, settings: Settings) -> list[str]:
             ", ".join(keyless),
         )
     return _require_any([name for name in chosen if name not in set(keyless)])
+
+
+def _leave_out_secret_keys(discovery: SchemaDiscovery, knowledge: Knowledge, names: Sequence[str]) -> list[str]:
+    """Leave out tables that cannot be read without their secret: it is their key, or shows what changed."""
+    locked = {
+        name
+        for name in names
+        for column in (*discovery.get_table_schema(name).primary_key, discovery.get_replication_choice(name).key)
+        if column and knowledge.is_secret(name, column)
+    }
+    if locked:
+        logger.warning(
+            "%d tables have a secret as their key and are left out: %s", len(locked), ", ".join(sorted(locked))
+        )
+    return _require_any([name for name in names if name not in locked])
+
+
+def _log_withheld(tables: Sequence[Table], knowledge: Knowledge) -> None:
+    """Say in one line how many columns are not read, and name those that no person has reviewed."""
+    reasons = {
+        f"{table.name}.{column}": knowledge.why_secret(table.name, column)
+        for table in tables
+        for column in table.column_names
+    }
+    guessed = [f"{name} ({reason})" for name, reason in reasons.items() if reason not in (None, REVIEWED)]
+    known = sum(reason == REVIEWED for reason in reasons.values())
+    logger.info("%d columns hold secrets and are not read%s", known + len(guessed), _list_guessed(guessed))
+
+
+def _list_guessed(guessed: Sequence[str]) -> str:
+    return f"; {len(guessed)} of them by their name alone: {', '.join(guessed)}" if guessed else ""
 
 
 def _check_patterns(existing: Sequence[str], setting: str, patterns: Sequence[str]) -> None:
