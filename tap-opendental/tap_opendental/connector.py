@@ -16,6 +16,7 @@ from sqlalchemy.pool import NullPool
 from tap_opendental.errors import (
     AccessDeniedError,
     ConfigError,
+    DamagedTableError,
     NotFoundError,
     OpenDentalError,
     UnreachableError,
@@ -59,6 +60,15 @@ _DENIED = (
         "and password, and from which hosts the user may connect"
     ),
 )
+# Storage engine errors 29 to 145, wrong or missing table files, and tables marked as crashed.
+_DAMAGED_CODES = (29, 126, 127, 130, 134, 144, 145, 1017, 1033, 1034, 1035, 1194, 1195, 1932)
+_DAMAGED = (
+    DamagedTableError,
+    (
+        "table {table} is damaged (MySQL error {code}): have it repaired on the server (CHECK TABLE, REPAIR TABLE), "
+        "or leave it out with exclude_tables"
+    ),
+)
 _DENIED_TABLE = (
     AccessDeniedError,
     "user {address.user!r} may not read table {table}: GRANT SELECT on it, or name it in exclude_tables",
@@ -90,6 +100,7 @@ _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
     ),
     ER.TABLEACCESS_DENIED_ERROR: _DENIED_TABLE,
     ER.COLUMNACCESS_DENIED_ERROR: _DENIED_TABLE,
+    **dict.fromkeys(_DAMAGED_CODES, _DAMAGED),
     CR.CR_SSL_CONNECTION_ERROR: (
         ConfigError,
         (

@@ -52,6 +52,16 @@ class NotFoundError(OpenDentalError):
     exit_code = ExitCode.NOT_FOUND
 
 
+class DamagedTableError(OpenDentalError):
+    """A table is listed and cannot be opened.
+
+    It shares its exit code with what is not there: running again helps neither, a person has to look at the server.
+    It is no NotFoundError, so that nobody who passes over missing tables passes over this one.
+    """
+
+    exit_code = ExitCode.NOT_FOUND
+
+
 class NothingSelectedError(OpenDentalError):
     """No table matches a pattern, or no stream is selected: a run that would move nothing."""
 

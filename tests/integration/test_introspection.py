@@ -12,10 +12,9 @@ from tests.integration.conftest import config_of
 
 from opendental_analyze.sandbox.databases import mariadb_root
 from tap_opendental.discovery import SchemaDiscovery
-from tap_opendental.discovery.engine import DamagedTableError
 from tap_opendental.discovery.introspect import _find_unreadable, _read_server, _shorten
 from tap_opendental.discovery.knowledge import load_knowledge
-from tap_opendental.errors import ConfigError, ExitCode, NotFoundError
+from tap_opendental.errors import ConfigError, DamagedTableError, ExitCode, NotFoundError
 from target_opendental_replica.statements import render_create_table
 
 COLUMNS = "(Num bigint PRIMARY KEY AUTO_INCREMENT, Note varchar(20), KEY (Note))"

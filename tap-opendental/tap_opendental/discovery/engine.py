@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tap_opendental.discovery.introspect import Snapshot, read_snapshot
 from tap_opendental.discovery.rules.replication import ReplicationChoice, choose_replication
-from tap_opendental.errors import ExitCode, NotFoundError, OpenDentalError
+from tap_opendental.errors import DamagedTableError, NotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -15,16 +15,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from tap_opendental.discovery.model import Server, Table, TableSize
-
-
-class DamagedTableError(OpenDentalError):
-    """A table is listed and cannot be opened.
-
-    It shares its exit code with what is not there: running again helps neither, a person has to look at the server.
-    It is no NotFoundError, so that nobody who passes over missing tables passes over this one.
-    """
-
-    exit_code = ExitCode.NOT_FOUND
 
 
 class SchemaDiscovery:
