@@ -1,7 +1,8 @@
 """The oracle of the pipeline: what PostgreSQL must hold for every row of the source, by rules of its own.
 
-Written against MySQL's types and the documentation, not against the tap's code: source values are read as the server's
-text, brought into one plain form, and compared with the text that PostgreSQL prints.
+Written against MySQL's types and the documentation: source values are read as the server's text, brought into one plain
+form, and compared with the text that PostgreSQL prints. None of the product's code for reading or converting is used;
+its reviewed knowledge (which columns are booleans, intervals and secrets) is, so a mistake in that is not seen here.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from tap_opendental.discovery.knowledge import load_knowledge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 Key = tuple[str, ...]
 Rows = dict[Key, dict[str, Any]]
@@ -72,7 +73,7 @@ def read_source(source: sa.Engine, table: str, columns: Mapping[str, str], key: 
         {name: plain_source(table, name, kind, value) for (name, kind), value in zip(columns.items(), row, strict=True)}
         for row in rows
     )
-    return {tuple(str(row[name]) for name in key): row for row in plain}
+    return rows_by_key(plain, key)
 
 
 def read_raw(warehouse: sa.Engine, table: str, columns: Mapping[str, str], key: tuple[str, ...]) -> Rows:
@@ -83,7 +84,18 @@ def read_raw(warehouse: sa.Engine, table: str, columns: Mapping[str, str], key: 
     plain = (
         {name: plain_raw(kind, value) for (name, kind), value in zip(columns.items(), row, strict=True)} for row in rows
     )
-    return {tuple(str(row[name]) for name in key): row for row in plain}
+    return rows_by_key(plain, key)
+
+
+def rows_by_key(rows: Iterable[dict[str, Any]], key: tuple[str, ...]) -> Rows:
+    """Rows by their key; ValueError when two share one, so that equal keys mean equal counts as well."""
+    found: Rows = {}
+    for row in rows:
+        values = tuple(str(row[name]) for name in key)
+        if values in found:
+            raise ValueError(f"two rows have the key {dict(zip(key, values, strict=True))}")
+        found[values] = row
+    return found
 
 
 def _quote(name: str) -> str:

@@ -1,13 +1,17 @@
 """The main job, `meltano run tap-opendental target-postgres`, compared row by row over all columns of all streams."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from opendental_analyze.sandbox.practice.canaries import CANARIES, CANARY_NAME, SECRET_CANARIES
 from tap_opendental.discovery.knowledge import load_knowledge
+from tap_opendental.discovery.tables_config import load_tables_config
 
 NAMED = ("patient", "procedurelog", "claimproc", "securitylog", "commlog")
+PAGES = load_tables_config(str(Path(__file__).with_name("tables.yml")))
 
 
 def test_every_row_of_every_stream_arrives_as_it_is(first_night):
@@ -22,6 +26,14 @@ def test_the_comparison_sees_rows(pipeline, first_night, table):
     """The tables that matter most hold rows, so that their equality proves something."""
     with pipeline.warehouse.connect() as connection:
         assert connection.exec_driver_sql(f'SELECT count(*) FROM raw."{table}"').scalar_one() >= 25
+
+
+@pytest.mark.parametrize("table", PAGES)
+def test_the_first_run_crosses_pages(pipeline, first_night, table):
+    """The tables of tables.yml have more than three pages of rows each, so that their equality proves page borders."""
+    with pipeline.warehouse.connect() as connection:
+        rows = connection.exec_driver_sql(f'SELECT count(*) FROM raw."{table}"').scalar_one()
+    assert rows > 3 * PAGES[table].batch_size
 
 
 def test_a_second_run_moves_only_the_bookmarks_own_second(second_night):
@@ -56,6 +68,12 @@ def test_the_day_changed_what_a_bookmark_can_see(third_night, day):
     assert all(third_night.moved[table] for table in worked)
 
 
+@pytest.mark.parametrize("table", ["claimproc", "paysplit", "procedurelog", "patient", "commlog"])
+def test_the_run_after_the_day_crosses_pages(third_night, table):
+    """Of each incremental table of tables.yml more than one page of changed rows travels, by index and by key range."""
+    assert len(third_night.moved[table]) > PAGES[table].batch_size
+
+
 def test_columns_that_an_upgrade_adds_arrive(pipeline, third_night, day):
     """A column that did not exist at the last run is there after the next: no cached catalog hides it."""
     assert day["added_columns"]
@@ -85,10 +103,8 @@ def test_secrets_never_leave_the_source(pipeline, first_night):
 
 
 def test_bookmarks_are_in_meltanos_state(pipeline, first_night):
-    """`meltano state list` names the job's state, `state get` a bookmark for each incremental stream with rows."""
-    name = "test:tap-opendental-to-target-postgres"
-    assert name in pipeline.meltano("state", "list").stdout
-    state = json.loads(pipeline.meltano("state", "get", name).stdout)
+    """`meltano state get` prints, under the job's name, a bookmark for each incremental stream with rows."""
+    state = json.loads(pipeline.meltano("state", "get", "test:tap-opendental-to-target-postgres").stdout)
     bookmarks = state["singer_state"]["bookmarks"]
     assert bookmarks["procedurelog"]["replication_key"] == "DateTStamp"
     missing = [t for t, keys in first_night.newest.items() if keys and "replication_key_value" not in bookmarks[t]]
@@ -106,8 +122,10 @@ def test_a_failed_night_says_so(pipeline):
 
 def test_jobs_and_schedules_are_valid(pipeline):
     """meltano.yml's two schedules name jobs that exist, and both are runnable."""
-    listed = json.loads(pipeline.meltano("schedule", "list", "--format=json").stdout)
+    with ThreadPoolExecutor() as both:
+        schedules = both.submit(pipeline.meltano, "schedule", "list", "--format=json")
+        run = both.submit(pipeline.meltano, "run", "--dry-run", "nightly", "critical")
+    listed = json.loads(schedules.result().stdout)
     scheduled = {schedule["name"]: schedule["job"]["name"] for schedule in listed["schedules"]["job"]}
     assert scheduled == {"every-night": "nightly", "office-hours": "critical"}
-    for job in scheduled.values():
-        assert pipeline.meltano("run", "--dry-run", job).returncode == 0
+    assert run.result().returncode == 0
