@@ -15,7 +15,7 @@ GROUPS = {
         [BIN / "mypy"],
         [BIN / "lint-imports"],
     ],
-    "unit": [[BIN / "pytest", "-q", "tests/unit"]],
+    "unit": [[BIN / "pytest", "-q", "-n", "2", "tests/unit"]],
     "integration": [[BIN / "pytest", "-q", "-n", "2", "--dist", "loadfile", "tests/integration", "--durations=5"]],
     "e2e": [[BIN / "pytest", "-q", "tests/e2e", "--durations=5"]],
 }

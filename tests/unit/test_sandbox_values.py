@@ -132,9 +132,10 @@ def test_source_says_what_it_was_filled_with(tmp_path):
 def test_process_is_known_by_its_start():
     """A living pid of another boot is not the process that was meant; a pid that does not exist never runs."""
     own = Process(os.getpid(), read_start(os.getpid()), read_boot())
-    assert is_running(own, Path("pytest"))
-    assert not is_running(Process(own.pid, own.started, "another boot"), Path("pytest"))
-    assert not is_running(Process(2**22 + 1, own.started, own.boot), Path("pytest"))
+    program = Path(Path("/proc/self/cmdline").read_text(encoding="utf-8").split("\0")[0])
+    assert is_running(own, program)
+    assert not is_running(Process(own.pid, own.started, "another boot"), program)
+    assert not is_running(Process(2**22 + 1, own.started, own.boot), program)
 
 
 @pytest.mark.parametrize(
