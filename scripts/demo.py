@@ -303,8 +303,9 @@ def render_table(comparisons: Sequence[Comparison]) -> Table:
     table = Table(title="What landed", title_justify="left")
     for heading in ("table", "read as"):
         table.add_column(heading, no_wrap=True)
-    for heading in ("source", "raw", "second run moved"):
-        table.add_column(heading, justify="right")
+    for heading in ("source", "raw"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    table.add_column("second run moved", justify="right")
     largest = sorted(comparisons, key=lambda comparison: -comparison.source)
     shown = [*largest[:SHOWN_TABLES], *(one for one in largest[SHOWN_TABLES:] if one.differs or one.deleted)]
     for one in shown:
