@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,6 +56,7 @@ class Pipeline:
     source: sa.Engine
     warehouse: sa.Engine
     admin: sa.Engine
+    logs: Path
 
     def meltano(self, *arguments: str, **overrides: str) -> subprocess.CompletedProcess[str]:
         """Run Meltano in the project, in environment `test`, with a state database of this test run and no .env."""
@@ -72,10 +72,12 @@ class Pipeline:
 
 
 @pytest.fixture(scope="session")
-def pipeline(sandbox) -> Iterator[Pipeline]:
+def pipeline(sandbox, tmp_path_factory) -> Iterator[Pipeline]:
     """A filled practice, and a warehouse whose sessions are not in UTC, as a user's may be."""
     fill_source(sandbox, Wish(patients=PATIENTS, seed=5), lambda _table, _rows: None)
+    logs = tmp_path_factory.mktemp("logs")
     environment = render_environment(sandbox.state) | {
+        "XDG_STATE_HOME": str(logs),  # where Meltano 4.4 keeps its log files
         "MELTANO_ENVIRONMENT": "test",
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
         "TAP_OPENDENTAL_TABLES_CONFIG": str(TABLES_CONFIG),
@@ -87,7 +89,7 @@ def pipeline(sandbox) -> Iterator[Pipeline]:
     with engines[1].begin() as connection:
         connection.exec_driver_sql("ALTER ROLE CURRENT_USER SET timezone TO 'America/New_York'")
     engines[1].dispose()
-    yield Pipeline(environment, *engines)
+    yield Pipeline(environment, *engines, logs)
     for engine in engines:
         engine.dispose()
 
@@ -123,9 +125,8 @@ def run_night(pipeline: Pipeline, added: Mapping[str, Any] | None = None, began:
     """Run the main job and compare every row of every stream."""
     with pipeline.warehouse.connect() as connection:
         begin = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'").scalar_one()
-    clock = time.time()
     run = pipeline.meltano("run", "tap-opendental", "target-postgres")
-    log = run.stdout + run.stderr + "".join(read_logs(clock))
+    log = run.stdout + run.stderr + read_logs(pipeline.logs)
     problems, moved, newest = {}, {}, {}
     if run.returncode == 0:
         columns, keys = read_columns(pipeline.source, SOURCE), read_keys(pipeline.source, SOURCE)
@@ -163,7 +164,6 @@ def read_moved(warehouse: sa.Engine, table: str, key: tuple[str, ...], begin: An
         return {tuple(row) for row in connection.execute(statement, {"begin": begin})}
 
 
-def read_logs(since: float) -> list[str]:
-    """Everything that Meltano wrote into its log folder since a moment."""
-    files = [path for path in (ROOT / ".meltano" / "logs").rglob("*") if path.is_file()]
-    return [path.read_text(errors="replace") for path in files if path.stat().st_mtime >= since]
+def read_logs(folder: Path) -> str:
+    """Everything that Meltano wrote into its log files, one of JSON for each run."""
+    return "".join(path.read_text(errors="replace") for path in folder.rglob("*.log"))

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from tests.e2e.conftest import read_logs
 
 from opendental_analyze.sandbox.practice.canaries import CANARIES, CANARY_NAME, SECRET_CANARIES
 from tap_opendental.discovery.knowledge import load_knowledge
@@ -90,6 +91,7 @@ def test_no_row_value_in_any_log(pipeline, first_night, second_night, third_nigh
         assert connection.exec_driver_sql(statement).scalar_one() == 1
     log = first_night.log + second_night.log + third_night.log
     assert "Beginning sync of 'patient'" in log
+    assert "Beginning sync of 'patient'" in read_logs(pipeline.logs)
     assert [canary for canary in (*CANARIES, *SECRET_CANARIES) if canary in log] == []
 
 
