@@ -47,9 +47,9 @@ class TablePlan:
 def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
     """Method and key that a catalog asks for; FULL_TABLE wins, from the entry or from its metadata."""
     root = entry.metadata.get(())
-    methods = {entry.replication_method, getattr(root, "forced_replication_method", None)} - {None}
-    key = entry.replication_key or getattr(root, "replication_key", None)
-    return "FULL_TABLE" if "FULL_TABLE" in methods else next(iter(methods), None), key
+    forced = getattr(root, "forced_replication_method", None)
+    method = "FULL_TABLE" if forced == "FULL_TABLE" else entry.replication_method or forced
+    return method, entry.replication_key or getattr(root, "replication_key", None)
 
 
 class TableStream(Stream):
