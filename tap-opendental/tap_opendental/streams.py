@@ -97,8 +97,12 @@ class TableStream(Stream):
 
     @cached_property
     def _selected_columns(self) -> tuple[tuple[str, ...], tuple[Reading, ...]]:
+        """What the catalog selects, in the table's order."""
+        declared = self.effective_schema["properties"]
         selected = {
-            name: reading for name, reading in self._plan.readings.items() if self.mask.get(("properties", name), True)
+            name: reading
+            for name, reading in self._plan.readings.items()
+            if name in declared and self.mask.get(("properties", name), True)
         }
         return tuple(selected), tuple(selected.values())
 
@@ -124,10 +128,15 @@ class TableStream(Stream):
         """
         super().apply_catalog(catalog)
         entry = catalog.get_stream(self.name)
-        method, key = requested_replication(entry) if entry else (None, None)
+        if entry is None:
+            return
+        method, key = requested_replication(entry)
         if not self._loses_nothing(method, key):
             fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
             raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
+        for name in filter(None, (*self._plan.primary_key, self._plan.cursor)):
+            if column := entry.metadata.get(("properties", name)):
+                column.selected = True  # no row can be merged, and no bookmark moved, without them
         self.primary_keys = self._plan.primary_key
         self.replication_key = None if method == "FULL_TABLE" else self._plan.cursor
         self.forced_replication_method = "INCREMENTAL" if self.replication_key else "FULL_TABLE"

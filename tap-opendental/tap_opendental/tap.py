@@ -96,10 +96,8 @@ class TapOpenDental(Tap):
 
     def _require_catalog_streams(self) -> None:
         """Refuse a catalog that selects what is not there: the SDK would pass over it in silence."""
-        selected = [
-            entry.tap_stream_id for entry in (self.input_catalog or {}).values() if entry.metadata.root.selected
-        ]
-        missing = [name for name in selected if name not in self.streams]
+        roots = {name: entry.metadata.get(()) for name, entry in (self.input_catalog or {}).items()}
+        missing = [name for name, root in roots.items() if root and root.selected and name not in self.streams]
         if missing:
             raise NotFoundError(
                 f"the catalog selects {', '.join(missing)}: not in the database, or left out by the settings; "

@@ -277,6 +277,19 @@ def test_a_catalog_may_ask_for_a_full_table(practice, run_tap):
     assert "ACTIVATE_VERSION" in kinds
 
 
+def test_a_catalog_says_which_columns_are_read(practice, run_tap):
+    """A column that a catalog does not declare is not sent; the key and the cursor are, even when deselected."""
+    catalog = catalog_of(practice, "claim")
+    del catalog["streams"][0]["schema"]["properties"]["ClaimStatus"]
+    for item in catalog["streams"][0]["metadata"]:
+        if item["breadcrumb"][-1:] in (["ClaimNum"], ["SecDateTEdit"], ["ClaimFee"]):
+            item["metadata"] |= {"inclusion": "available", "selected": False}
+    run = run_tap({**practice.config, "tables": ["claim"]}, catalog=catalog)
+    sent = records(run.stdout)["claim"][0].keys()
+    assert {"ClaimNum", "SecDateTEdit", "PatNum"} <= sent
+    assert not {"ClaimStatus", "ClaimFee"} & sent
+
+
 def test_a_catalog_stream_that_is_gone_is_an_error(practice):
     """A selected stream that the database no longer has fails the run; the SDK would pass over it."""
     catalog = catalog_of(practice, "claim")
