@@ -161,10 +161,10 @@ def test_the_upgrade_adds_columns_and_touches_a_table_in_one_second(days):
 
 
 def test_hundreds_of_rows_share_a_second(days):
-    """One mailing writes its rows in a single second."""
+    """One mailing writes its rows in a single second; the merge of a patient may move a few of them to a later one."""
     for played in days:
         stamps = [played.after["commlog"].rows[key]["DateTStamp"] for key in played.found["commlog"].inserted]
-        assert max(map(stamps.count, stamps)) >= 300
+        assert max(map(stamps.count, stamps)) >= 200
 
 
 def test_one_appointment_is_far_in_the_future(days):
