@@ -210,7 +210,7 @@ def _prepare_session(address: SourceAddress) -> Any:  # noqa: ANN401 - SQLAlchem
 
 
 def _require_cipher(cursor: Any) -> None:  # noqa: ANN401
-    """Refuse a plain connection: PyMySQL falls back to one in silence when the server offers no TLS."""
+    """Refuse a plain connection, should the driver ever give one: with its defaults PyMySQL falls back in silence."""
     cursor.execute("SHOW SESSION STATUS LIKE 'Ssl_cipher'")
     row = cursor.fetchone()
     if not row or not row[1]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from io import StringIO
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tap_opendental.errors import ConfigError, OpenDentalError, StateError
+from tap_opendental.files import read_text
 from tap_opendental.settings import parse_moment
 
 if TYPE_CHECKING:
@@ -27,12 +27,8 @@ def read_object(name: str, text: str, error: type[OpenDentalError] = ConfigError
 
 def read_config_file(path: str) -> dict[str, Any]:
     """Read a config file; ConfigError names the file and why it cannot be read."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(f"config file {path}: cannot be read ({reason})") from None
-    return read_object(f"config file {path}", text)
+    name = f"config file {path}"
+    return read_object(name, read_text(path, f"{name}: cannot be read ({{reason}})"))
 
 
 def checked_file(

@@ -65,8 +65,7 @@ class TableStream(Stream):
         self._source = source
         self._version_to_activate: int | None = None
         self.primary_keys = plan.primary_key
-        self.replication_key = plan.cursor
-        self.forced_replication_method = "INCREMENTAL" if plan.cursor else "FULL_TABLE"
+        self._replicate_by(plan.cursor)
         self.rows_read = 0
         self.altered: Counter[str] = Counter()
 
@@ -138,8 +137,11 @@ class TableStream(Stream):
             if column := entry.metadata.get(("properties", name)):
                 column.selected = True  # no row can be merged, and no bookmark moved, without them
         self.primary_keys = self._plan.primary_key
-        self.replication_key = None if method == "FULL_TABLE" else self._plan.cursor
-        self.forced_replication_method = "INCREMENTAL" if self.replication_key else "FULL_TABLE"
+        self._replicate_by(None if method == "FULL_TABLE" else self._plan.cursor)
+
+    def _replicate_by(self, cursor: str | None) -> None:
+        self.replication_key = cursor
+        self.forced_replication_method = "INCREMENTAL" if cursor else "FULL_TABLE"
 
     def _loses_nothing(self, method: str | None, key: str | None) -> bool:
         if method == "INCREMENTAL":

@@ -37,7 +37,7 @@ _GEOMETRY |= frozenset({"multipoint", "multilinestring", "multipolygon"})
 _SENTINEL = "0001-01-01"
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?")
 _LENGTH = re.compile(r"\((\d+)\)")
-_FLOAT_EXACT_BITS = 63
+_BIGINT_BITS = 63
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def _integer_schema(column: Column) -> dict[str, Any]:
     bits = _INTEGER_BITS[column.base_type]
     if not column.unsigned:
         return _typed(column, "integer") | {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
-    if bits > _FLOAT_EXACT_BITS:
+    if bits > _BIGINT_BITS:
         return _typed(column, "number")
     return _typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}
 
@@ -151,7 +151,7 @@ def _binary(column: Column, options: ReadingOptions) -> Reading:
 def _bit(column: Column) -> Reading:
     length = _LENGTH.search(column.type)
     bits = int(length.group(1)) if length else 1
-    if bits > _FLOAT_EXACT_BITS:
+    if bits > _BIGINT_BITS:
         return Reading(_typed(column, "number"), convert=_bits)
     return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}, convert=_bits)
 

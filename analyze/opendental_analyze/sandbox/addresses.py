@@ -43,11 +43,11 @@ def render_environment(state: State) -> dict[str, str]:
         **_settings("TARGET_OPENDENTAL_REPLICA", replica),
         **_settings("TARGET_POSTGRES", analytics),
         "TARGET_POSTGRES_DEFAULT_TARGET_SCHEMA": SCHEMAS[0],
-        "OPENDENTAL_SOURCE_URL": _text(tap),
-        "OPENDENTAL_SOURCE_ADMIN_URL": _text(mariadb_url(state, ADMIN, SOURCE)),
-        "OPENDENTAL_REPLICA_URL": _text(replica),
-        "OPENDENTAL_ANALYTICS_URL": _text(analytics),
-        "MELTANO_DATABASE_URI": _text(postgres_url(state, MELTANO_OWNER, MELTANO)),
+        "OPENDENTAL_SOURCE_URL": render_url(tap),
+        "OPENDENTAL_SOURCE_ADMIN_URL": render_url(mariadb_url(state, ADMIN, SOURCE)),
+        "OPENDENTAL_REPLICA_URL": render_url(replica),
+        "OPENDENTAL_ANALYTICS_URL": render_url(analytics),
+        "MELTANO_DATABASE_URI": render_url(postgres_url(state, MELTANO_OWNER, MELTANO)),
     }
 
 
@@ -76,7 +76,8 @@ def _settings(prefix: str, url: URL) -> dict[str, str]:
     return {f"{prefix}_{name}": str(value) for name, value in values.items()}
 
 
-def _text(url: URL) -> str:
+def render_url(url: URL) -> str:
+    """A URL as text, its password included."""
     return url.render_as_string(hide_password=False)
 
 

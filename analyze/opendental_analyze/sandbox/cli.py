@@ -89,13 +89,7 @@ def up(place: Sandbox, *, as_json: bool, **filling: Any) -> None:  # noqa: ANN40
     \b
     Example: opendental sandbox up --patients 500 --seed 7
     """  # noqa: D301
-    from opendental_analyze.sandbox.filling import fill_source  # noqa: PLC0415  # slow to load, needed here only
-
-    wish = _wish(**filling)
-    with place.locked(), show_progress(Console(stderr=True)) as progress:
-        started = place.start()
-        filled = fill_source(place, wish, progress)
-    _report_up(place, as_json=as_json, started=started, filled=filled)
+    _bring_up(place, as_json=as_json, afresh=False, **filling)
 
 
 @sandbox.command()
@@ -108,14 +102,7 @@ def reset(place: Sandbox, *, as_json: bool, **filling: Any) -> None:  # noqa: AN
     \b
     Example: opendental sandbox reset --engine InnoDB
     """  # noqa: D301
-    from opendental_analyze.sandbox.filling import empty_sandbox, fill_source  # noqa: PLC0415  # as in `up`
-
-    wish = _wish(**filling)
-    with place.locked(), show_progress(Console(stderr=True)) as progress:
-        started = place.start()
-        empty_sandbox(place)
-        filled = fill_source(place, wish, progress)
-    _report_up(place, as_json=as_json, started=started, filled=filled)
+    _bring_up(place, as_json=as_json, afresh=True, **filling)
 
 
 @sandbox.command()
@@ -192,6 +179,18 @@ def day(place: Sandbox, *, seed: int, _as_json: bool) -> None:
     with place.locked():
         admin = databases.connect(mariadb_url(place.state, ADMIN, SOURCE))
         _print_json(play_day(admin, database=SOURCE, seed=seed))
+
+
+def _bring_up(place: Sandbox, *, as_json: bool, afresh: bool, **filling: Any) -> None:  # noqa: ANN401  # click's options
+    from opendental_analyze.sandbox.filling import empty_sandbox, fill_source  # noqa: PLC0415  # slow to load
+
+    wish = _wish(**filling)
+    with place.locked(), show_progress(Console(stderr=True)) as progress:
+        started = place.start()
+        if afresh:
+            empty_sandbox(place)
+        filled = fill_source(place, wish, progress)
+    _report_up(place, as_json=as_json, started=started, filled=filled)
 
 
 def _wish(*, engine: str | None, patients: int | None, seed: int | None, empty: bool) -> Wish:

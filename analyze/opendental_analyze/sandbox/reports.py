@@ -11,22 +11,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from opendental_analyze.sandbox.databases import DatabaseSize
-    from opendental_analyze.sandbox.state import Source, State
+    from opendental_analyze.sandbox.state import ServerState, Source, State
 
 TITLES = {"mariadb": "MariaDB", "postgres": "PostgreSQL"}
 
 
 def describe_servers(state: State) -> dict[str, dict[str, Any]]:
     """Each server's address and process; the port and pid are None while it is down."""
+    return {name: _describe(server, up=is_up(server)) for name, server in state.servers.items()}
+
+
+def _describe(server: ServerState, *, up: bool) -> dict[str, Any]:
     return {
-        name: {
-            "up": is_up(server),
-            "host": LOOPBACK,
-            "port": server.port if is_up(server) else None,
-            "pid": server.process.pid if server.process and is_up(server) else None,
-            "data": str(server.data),
-        }
-        for name, server in state.servers.items()
+        "up": up,
+        "host": LOOPBACK,
+        "port": server.port if up else None,
+        "pid": server.process.pid if server.process and up else None,
+        "data": str(server.data),
     }
 
 

@@ -10,13 +10,21 @@ from typing import TYPE_CHECKING
 
 from opendental_analyze.sandbox import databases
 from opendental_analyze.sandbox.account import choose_account
-from opendental_analyze.sandbox.addresses import ADMIN, ANALYTICS_OWNER, SCHEMAS, SOURCE, mariadb_url, postgres_url
+from opendental_analyze.sandbox.addresses import (
+    ADMIN,
+    ANALYTICS_OWNER,
+    SCHEMAS,
+    SOURCE,
+    mariadb_url,
+    postgres_url,
+    render_url,
+)
 from target_opendental_replica.statements import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import URL, Engine
+    from sqlalchemy import Engine
 
     from opendental_analyze.sandbox.state import State
 
@@ -46,7 +54,7 @@ def mariadb_database(state: State, prefix: str = "test") -> Iterator[ThrowAwaySo
         databases.create_reader(state, name, password)
         admin = mariadb_url(state, ADMIN, name)
         reader = admin.set(username=name, password=password)
-        yield ThrowAwaySource(name, _text(admin), databases.connect(admin), _text(reader))
+        yield ThrowAwaySource(name, render_url(admin), databases.connect(admin), render_url(reader))
     finally:
         databases.drop_mariadb_database(state, name)
 
@@ -58,7 +66,7 @@ def postgres_database(state: State, prefix: str = "test") -> Iterator[ThrowAway]
     databases.create_postgres_database(state, name, owner=ANALYTICS_OWNER, schemas=SCHEMAS)
     try:
         url = postgres_url(state, ANALYTICS_OWNER, name)
-        yield ThrowAway(name, _text(url), databases.connect(url))
+        yield ThrowAway(name, render_url(url), databases.connect(url))
     finally:
         databases.drop_postgres_database(state, name)
 
@@ -82,7 +90,3 @@ def _copy(state: State, files: list[str], to_database: str) -> None:
 
 def _choose_name(prefix: str) -> str:
     return f"{databases.THROW_AWAY}{prefix[:20]}_{secrets.token_hex(4)}"
-
-
-def _text(url: URL) -> str:
-    return url.render_as_string(hide_password=False)

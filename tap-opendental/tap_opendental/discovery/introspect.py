@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
-_LITERAL = re.compile(r"^(-?\d+(\.\d+)?|'.*'|NULL|current_timestamp(\(\d*\))?)$", re.IGNORECASE | re.DOTALL)
+_NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PRECISION = re.compile(r"current_timestamp(?:\((\d*)\))?", re.IGNORECASE)
 _EXACT_ROW_COUNTS = frozenset({"MYISAM", "ARIA", "MEMORY"})
 # MariaDB's handshake puts 5.5.5- before the version, and some proxies let it through.
@@ -178,7 +178,7 @@ def _default(row: RowMapping, extra: str, server: Server) -> str | None:
 
 def _is_bare_number(column_type: str, text: str) -> bool:
     numeric = re.match(r"(tiny|small|medium|big)?int|decimal|float|double", column_type) is not None
-    return numeric and _LITERAL.match(text) is not None
+    return numeric and _NUMBER.fullmatch(text) is not None
 
 
 def _index(name: str, parts: Sequence[RowMapping]) -> Index:

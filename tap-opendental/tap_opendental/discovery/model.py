@@ -41,7 +41,7 @@ class Column:
     @property
     def unsigned(self) -> bool:
         """True for ``... unsigned``."""
-        return "unsigned" in self.type.lower().rpartition(")")[2] or self.type.lower().endswith(" unsigned")
+        return "unsigned" in self.type.lower().rpartition(")")[2]
 
     @property
     def updates_itself(self) -> bool:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from difflib import get_close_matches
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tap_opendental.errors import ConfigError
+from tap_opendental.files import read_text
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -49,20 +49,11 @@ def load_tables_config(path: str) -> Mapping[str, TableConfig]:
 
     Tables are named in lower case: a server may fold their names.
     """
-    content = _parse(path, _read(path))
+    complaint = f"tables_config: cannot read {path} ({{reason}}); correct the path or unset the setting"
+    content = _parse(path, read_text(path, complaint))
     if not isinstance(content, dict) or not isinstance(content.get("tables"), dict):
         raise ConfigError(f"tables_config: {path} has no mapping `tables:` at its top; see the README for the format")
     return {str(name).lower(): _table_config(path, str(name), body) for name, body in content["tables"].items()}
-
-
-def _read(path: str) -> str:
-    try:
-        return Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
-        raise ConfigError(
-            f"tables_config: cannot read {path} ({reason}); correct the path or unset the setting"
-        ) from None
 
 
 def _parse(path: str, text: str) -> Any:  # noqa: ANN401 - YAML holds anything until it is validated

@@ -95,7 +95,7 @@ def _by_ranges(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]
 
 def page_statement(plan: PagePlan, after: Row | None) -> Statement:
     """The next page after a key, in the order of the key; its last columns are the key."""
-    text, parameters = _select(plan, after, None)
+    text, parameters = range_statement(plan, after, None)
     return f"{text} LIMIT {plan.page_rows}", parameters
 
 
@@ -111,11 +111,7 @@ def range_end_statement(plan: PagePlan, after: Row | None) -> Statement:
 
 
 def range_statement(plan: PagePlan, after: Row | None, upto: Row | None) -> Statement:
-    """Changed rows with a key beyond `after` and not beyond `upto`."""
-    return _select(plan, after, upto)
-
-
-def _select(plan: PagePlan, after: Row | None, upto: Row | None) -> Statement:
+    """Rows, or changed rows, with a key beyond `after` and not beyond `upto`; None leaves that side open."""
     conditions = [
         *([_changed(plan)] if plan.since is not None else []),
         *([_compare(plan.key, ">", "a")] if after is not None else []),

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from opendental_analyze.sandbox.day.journal import Journal
+from opendental_analyze.sandbox.practice.inventions import number
 from target_opendental_replica.statements import quote
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Writer:
 
     def draw(self, limit: int) -> int:
         """A number from 0 to `limit` - 1; 0 when the limit is."""
-        return int(self.random.random() * limit)
+        return number(self.random, limit)
 
     def find(self, table: str, condition: str = "TRUE", values: Sequence[Any] = ()) -> list[int]:
         """The keys of all rows that satisfy a condition, in order."""

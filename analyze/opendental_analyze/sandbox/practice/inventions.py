@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from random import Random
 
 _HEADS: Final = ("Zor", "Vex", "Quil", "Bram", "Plix", "Snor", "Drel", "Fump", "Glib", "Wazz", "Yont", "Krum")
@@ -77,14 +78,19 @@ def number(random: Random, limit: int) -> int:
     return int(random.random() * limit)
 
 
+def one_of(random: Random, pool: Sequence[str]) -> str:
+    """One of a pool, each as likely as the others."""
+    return pool[number(random, len(pool))]
+
+
 def family_name(random: Random) -> str:
     """A last name."""
-    return FAMILY_NAMES[number(random, len(FAMILY_NAMES))]
+    return one_of(random, FAMILY_NAMES)
 
 
 def given_name(random: Random) -> str:
     """A first name."""
-    return GIVEN_NAMES[number(random, len(GIVEN_NAMES))]
+    return one_of(random, GIVEN_NAMES)
 
 
 def full_name(random: Random) -> str:
@@ -99,7 +105,7 @@ def street(random: Random) -> str:
 
 def city(random: Random) -> str:
     """A town that does not exist."""
-    return f"{_HEADS[number(random, len(_HEADS))]}ville Test"
+    return f"{one_of(random, _HEADS)}ville Test"
 
 
 def postal_code(random: Random) -> str:
@@ -114,7 +120,7 @@ def phone(random: Random) -> str:
 
 def mail_address(random: Random) -> str:
     """An address in a domain that receives no mail."""
-    domain = MAIL_DOMAINS[number(random, len(MAIL_DOMAINS))]
+    domain = one_of(random, MAIL_DOMAINS)
     return f"{given_name(random).lower()}{number(random, 1000)}@{domain}"
 
 
@@ -125,13 +131,13 @@ def social_number(random: Random) -> str:
 
 def word(random: Random) -> str:
     """A label: one invented word and a number."""
-    return f"{_WORDS[number(random, len(_WORDS))]} {number(random, 1000)}"
+    return f"{one_of(random, _WORDS)} {number(random, 1000)}"
 
 
 def sentence(random: Random) -> str:
     """One sentence as a receptionist writes them."""
-    subject, verb = _SUBJECTS[number(random, len(_SUBJECTS))], _VERBS[number(random, len(_VERBS))]
-    return f"{subject} {verb} {_OBJECTS[number(random, len(_OBJECTS))]}{_ENDINGS[number(random, len(_ENDINGS))]}"
+    subject, verb = one_of(random, _SUBJECTS), one_of(random, _VERBS)
+    return f"{subject} {verb} {one_of(random, _OBJECTS)}{one_of(random, _ENDINGS)}"
 
 
 def note(random: Random) -> str:
@@ -143,7 +149,7 @@ def note(random: Random) -> str:
 def log_entry(random: Random) -> str:
     """A line as the application writes it into its audit trail."""
     amount = number(random, 90_000) / 100
-    verb, thing = _VERBS[number(random, len(_VERBS))], _OBJECTS[number(random, len(_OBJECTS))]
+    verb, thing = one_of(random, _VERBS), one_of(random, _OBJECTS)
     return f"{full_name(random)} {verb} {thing}, ${amount}"
 
 
@@ -170,7 +176,7 @@ def link(random: Random) -> str:
 
 def file_name(random: Random) -> str:
     """A file in the practice's image folder."""
-    return f"{_WORDS[number(random, len(_WORDS))]}{number(random, 100_000)}.jpg"
+    return f"{one_of(random, _WORDS)}{number(random, 100_000)}.jpg"
 
 
 def tooth_list(random: Random) -> str:

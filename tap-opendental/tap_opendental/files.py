@@ -1,0 +1,16 @@
+"""Text files that a setting or an option names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tap_opendental.errors import ConfigError
+
+
+def read_text(path: str, complaint: str) -> str:
+    """Read a UTF-8 file; ConfigError is the complaint, with the reason in the place of its `{reason}`."""
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8 text"
+        raise ConfigError(complaint.replace("{reason}", str(reason))) from None
