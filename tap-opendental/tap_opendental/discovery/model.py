@@ -11,8 +11,12 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from tap_opendental.discovery.structure import hash_structure
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "enum", "set", "json"})
 
 
 @dataclass(frozen=True)
@@ -44,6 +48,11 @@ class Column:
         return "unsigned" in self.type.lower().rpartition(")")[2]
 
     @property
+    def is_text(self) -> bool:
+        """True for the types that have a character set."""
+        return self.base_type in _TEXT
+
+    @property
     def updates_itself(self) -> bool:
         """True when the server moves the column on every write (``on update current_timestamp``)."""
         return self.on_update is not None
@@ -55,6 +64,7 @@ class IndexColumn:
 
     name: str
     length: int | None = None
+    descending: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,6 +92,16 @@ class Table:
     def column_names(self) -> tuple[str, ...]:
         """Names in the table's order."""
         return tuple(column.name for column in self.columns)
+
+    @cached_property
+    def schema_hash(self) -> str:
+        """Sha256 of the structure: the same on every server, machine and run (`structure` says what counts)."""
+        return hash_structure(self)
+
+    @property
+    def charset(self) -> str:
+        """The character set of new text columns: what stands before the first underscore of the collation."""
+        return self.collation.partition("_")[0]
 
     def column(self, name: str) -> Column:
         """Return the column of that name; KeyError if there is none."""
