@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 from opendental_analyze.progress import show_progress
+from opendental_analyze.project import find_project
 from opendental_analyze.sandbox import databases, reports
 from opendental_analyze.sandbox.addresses import (
     ADMIN,
@@ -31,15 +32,12 @@ if TYPE_CHECKING:
     from opendental_analyze.sandbox.filling import Wish
 
 DIRECTORY = ".sandbox"
-PROJECT_FILE = "meltano.yml"
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def find_root() -> Path:
     """The sandbox of the project around the working directory, or else of the working directory itself."""
-    here = Path.cwd()
-    projects = (directory for directory in (here, *here.parents) if (directory / PROJECT_FILE).is_file())
-    return next(projects, here) / DIRECTORY
+    return find_project() / DIRECTORY
 
 
 def _root(command: Callable[..., None]) -> Callable[..., None]:
