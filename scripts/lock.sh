@@ -16,6 +16,7 @@ compile uv requirements/uv.in
 compile meltano requirements/meltano.in
 compile target-postgres requirements/target-postgres.in
 compile target-jsonl requirements/target-jsonl.in
+compile dbt requirements/dbt.in
 compile tap-opendental tap-opendental/pyproject.toml
 compile target-opendental-replica target-opendental-replica/pyproject.toml
 compile opendental-analyze analyze/pyproject.toml
