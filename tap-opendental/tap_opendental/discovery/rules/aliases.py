@@ -27,12 +27,12 @@ class Alias:
 # A key of several tables that means one of them wherever it stands; in the others it is a one-to-one extension.
 OWNERS = {"patnum": "patient"}
 
-# What takes precedence over a key inside the name: SigElementDefNum is no DefNum, DepositAccountNum no account.
-# The first line that matches decides.
+# The first line that matches decides. They come after the names of keys and tables (AppointmentTypeNum, FeeSched), and
+# before keys inside a name (ProcCodeNum is a procedure code's, not another code's CodeNum).
 ALIASES = (
     Alias.of("guarantor|subscriber|responsparty|superfamily", "patient", "a person's part in a family or a plan"),
     Alias.of("referringprov", "referral", "who refers is in the address book, not on the staff"),
-    Alias.of("prov.*|.*prov", "provider", "Prov is short for provider"),
+    Alias.of("prov(?!i[dns]).*|.*prov", "provider", "Prov is short for provider"),
     Alias.of("instruct(or)?num|studentnum", "provider", "instructors and students are providers"),
     Alias.of("op|opnum", "operatory", "Op is short for operatory"),
     Alias.of("assistant|reportsto", "employee", "a role of the staff"),

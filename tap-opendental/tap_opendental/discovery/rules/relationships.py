@@ -148,7 +148,13 @@ class _Names:
             return self._find_code(_compact(name))
         if base_type not in _KEY_TYPES:
             return None
-        finding = self._find_key(name) or self._find_alias(name) or self._find_contained(name) or self._find_table(name)
+        finding = (
+            self._find_key(name)
+            or self._find_table(_endings(name)[:1])
+            or self._find_alias(name)
+            or self._find_contained(name)
+            or self._find_table(_endings(name))
+        )
         return finding if finding and _fits(finding, base_type) else None
 
     def _find_code(self, name: str) -> _Finding | None:
@@ -175,8 +181,8 @@ class _Names:
                 return _Finding(target, "contained_name", reason)
         return None
 
-    def _find_table(self, name: str) -> _Finding | None:
-        for part in _endings(name):
+    def _find_table(self, parts: Sequence[str]) -> _Finding | None:
+        for part in parts:
             if len(part) >= _SHORTEST_TABLE_NAME and (target := self.tables.get(part)):
                 return _Finding(target, "contained_name", f"named after the table {target.table}")
         return None
@@ -249,17 +255,15 @@ def _parts(name: str) -> Iterator[str]:
             yield "".join(words[start : start + length])
 
 
-def _endings(name: str) -> Iterator[str]:
-    """What may be a table's name: payment of PaymentNum; copayfeesched, feesched of CopayFeeSched.
+def _endings(name: str) -> list[str]:
+    """What may be a table's name: payment of PaymentNum; copayfeesched, feesched and sched of CopayFeeSched.
 
     A name with a suffix must be the table's in full: WebFormSheetID is a key of somebody else's sheets.
     """
     words = [word.lower() for word in _WORD.findall(name) if not word.isdigit()]
     if words and words[-1] in _SUFFIXES:
-        yield "".join(words[:-1])
-        return
-    for start in range(len(words)):
-        yield "".join(words[start:])
+        return ["".join(words[:-1])]
+    return ["".join(words[start:]) for start in range(len(words))]
 
 
 def _compact(name: str) -> str:
