@@ -6,7 +6,7 @@ Reads the JSON of published facts (tables, columns, types, indexes, references, 
 `tap_opendental/discovery/knowledge/opendental-<version>.json`: one line per table, column, index and enum, so that a
 review of a new version is a diff of facts. The same input gives the same bytes. What the machine cannot judge, which
 columns are secrets, is decided by hand in SECRETS and REFUSED below; a column that looks like a secret and is in
-neither list stops the build.
+neither list stops the build. What the tables are for is in ROLES.
 """
 
 from __future__ import annotations
@@ -133,6 +133,101 @@ REFUSED = {
     "wikipage.KeyWords": "words to search by",
 }
 
+# What a table is for, by table; a table in no list has no role. Reviewed by hand, and only where it is beyond doubt.
+ROLES = {
+    # Who the patients are and what holds them together.
+    "people": """
+        custrefentry custreference ehrpatient guardian oidexternal patfield patient patientlink patientnote
+        patientrace patrestriction phonenumber
+    """,
+    # What was found, planned, done and prescribed.
+    "clinical": """
+        allergy anestheticdata anestheticrecord anesthmedsgiven anesthscore anesthvsdata disease document
+        eclipboardimagecapture eform eformfield ehramendment ehraptobs ehrcareplan ehrlab ehrlabclinicalinfo
+        ehrlabimage ehrlabnote ehrlabresult ehrlabresultscopyto ehrlabspecimen ehrlabspecimencondition
+        ehrlabspecimenrejectreason ehrmeasureevent ehrnotperformed ehrsummaryccd encounter familyhealth formpat
+        imagedraw intervention labcase labpanel labresult medicalorder medicationpat medlab medlabfacattach
+        medlabresult medlabspecimen mount mountitem orthocase orthochart orthochartrow orthohardware
+        orthoplanlink orthoproclink orthorx orthoschedule pearlrequest perioexam periomeasure procedurelog
+        procgroupitem procmultivisit procnote proctp question refattach rxpat screen screengroup screenpat sheet
+        sheetfield toothgridcell toothgridcol toothinitial treatplan treatplanattach treatplanparam vaccineobs
+        vaccinepat vitalsign
+    """,
+    # Who comes when, and who should.
+    "scheduling": """
+        appointment apptfield asapcomm reactivation recall schedule scheduleop
+    """,
+    # What is owed and paid.
+    "financial": """
+        adjustment carecreditwebresponse creditcard deposit discountplansub famaging installmentplan
+        journalentry payconnectresponseweb payment payplan payplancharge payplanlink paysplit reconcile
+        recurringcharge repeatcharge statement statementprod stmtlink transaction transactioninvoice
+        xchargetransaction xwebresponse
+    """,
+    # Plans, claims and what insurers pay.
+    "insurance": """
+        benefit claim claimattach claimcondcodelog claimpayment claimproc claimsnapshot claimtracking
+        claimvalcodelog eobattach etrans etrans835 etrans835attach etransmessagetext insbluebook insplan inssub
+        insverify patplan payortype substitutionlink
+    """,
+    # What was said, written and sent.
+    "communication": """
+        apptgeneralmessagesent apptnewpatthankyousent apptremindersent apptthankyousent commlog commoptout
+        confirmationrequest emailattach emailmessage emailsecure emailsecureattach hl7msg hl7procattach
+        mobilenotification msgtopaysent patientportalinvite popup smsfrommobile smstomobile webschedrecall
+    """,
+    # The practice's own work: staff, time, tasks, supplies.
+    "office": """
+        cert certemployee clockevent contact dispsupply equipment erouting eroutingaction evaluation
+        evaluationcriterion jobteam jobteamuser payperiod reqstudent supply supplyneeded supplyorder
+        supplyorderitem task taskancestor taskattachment tasklist tasknote tasksubscription taskunread
+        timeadjust timecardrule wikipage
+    """,
+    # Lists that rows of the others point to: few rows, seldom edited, joined all the time.
+    "reference": """
+        account allergydef anesthmedsinventory anesthmedsuppliers appointmenttype carrier cdcrec clinic
+        codegroup codesystem county covcat covspan cpt cvx definition discountplan diseasedef drugmanufacturer
+        drugunit electid employee employer fee feesched feeschedgroup hcpcs icd10 icd9 insfilingcode
+        insfilingcodesubtype instructor laboratory letter loinc medication medlabfacility operatory
+        orthohardwarespec pharmacy pharmclinic procedurecode provider providerclinic providercliniclink
+        providerident recalltrigger recalltype referral referralcliniclink rxnorm schoolclass schoolcourse site
+        snomed sop stateabbr supplier ucum usergroup userod vaccinedef zipcode
+    """,
+    # Who did what: written to be kept, not to be worked with.
+    "audit": """
+        dbmlog deletedobject entrylog erxlog eservicelog histappointment insbluebooklog inseditlog inseditpatlog
+        insverifyhist loginattempt orthochartlog promotionlog securitylog securityloghash taskhist tsitranslog
+        updatehistory wikilisthist wikipagehist
+    """,
+    # How the program looks and behaves here.
+    "setup": """
+        accountingautopay alertcategory alertcategorylink alertsub apikey apisubscription appointmentrule
+        apptfielddef apptreminderrule apptview apptviewitem autocode autocodecond autocodeitem
+        autocommexcludedate automation automationcondition autonote autonotecontrol canadiannetwork
+        cdspermission centralconnection chartview claimform claimformitem clearinghouse clinicerx clinicpref
+        computer computerpref connectiongroup conngroupattach dashboardcell dashboardlayout deflink dictcustom
+        displayfield displayreport dunning ebill eclipboardimagecapturedef eclipboardsheetdef eduresource
+        eformdef eformfielddef eformimportrule ehrmeasure ehrtrigger emailaddress emailautograph
+        emailhostingtemplate emailtemplate eroutingactiondef eroutingdef eroutingdeflink evaluationcriteriondef
+        evaluationdef fhircontactpoint fhirsubscription fielddeflink gradingscale gradingscaleitem
+        grouppermission hieclinic hl7def hl7deffield hl7defmessage hl7defsegment imagingdevice insbluebookrule
+        insplanpreference labturnaround language languageforeign languagepat lettermerge lettermergefield
+        limitedbetafeature maparea mobileappdevice mobilebrandingprofile mountdef mountitemdef oidinternal
+        orthocharttab orthocharttablink patfielddef patfieldpickitem payplantemplate payterminal preference
+        printer procapptcolor procbutton procbuttonitem procbuttonquick proccodenote program programproperty
+        promotion providererx questiondef quickpastecat quickpastenote reminderrule replicationserver reqneeded
+        requiredfield requiredfieldcondition rxalert rxdef sheetdef sheetfielddef sigbutdef sigelementdef
+        smsblockphone smsphone toolbutitem toothgriddef userclinic usergroupattach userodapptview userodpref
+        userquery utm webschedcarrierrule wikilistheaderwidth
+    """,
+    # What programs and machines tell each other; of no use once read.
+    "technical": """
+        activeinstance alertitem alertread cloudaddress databasemaintenance documentmisc emailmessageuid
+        eserviceshortguid eservicesignal hiequeue mobiledatabyte scheduledprocess sessiontoken sigmessage
+        signalod terminalactive
+    """,
+}
+
 # A foreign key of many tables (FKey, KeyNum, KeyType) is no key to a lock.
 _LIKE_A_SECRET = re.compile(
     r"Pass(?!ed)|Pwd|Token|Secret|Pin(?![a-z])|Hash|Auth(?!ority)|Credential|OTK|Guid|GUID|Url$|URL$|LoginID|LastResponse"
@@ -160,6 +255,7 @@ def build_knowledge(published: Facts) -> Facts:
     """Return the knowledge file's content; exits when a column that looks like a secret is undecided."""
     tables = published["tables"]
     _check_decisions(tables)
+    _check_roles(tables)
     columns = [column for table in tables.values() for column in table["columns"]]
     return {
         "version": published["meta"]["version"],
@@ -194,6 +290,12 @@ def _check_decisions(tables: Facts) -> None:
         sys.exit("decide in SECRETS or REFUSED\n" + "\n".join(found))
 
 
+def _check_roles(tables: Facts) -> None:
+    names = [name for listed in ROLES.values() for name in listed.split()]
+    if wrong := sorted({name for name in names if name not in tables or names.count(name) > 1}):
+        sys.exit(f"ROLES: unknown, or with two roles: {', '.join(wrong)}")
+
+
 def _enums(columns: list[Facts]) -> dict[str, list[str]]:
     enums: dict[str, list[str]] = {}
     for column in columns:
@@ -212,6 +314,7 @@ def _table(name: str, published: Facts) -> Facts:
             "engine": _unless(published["engine"], "MyISAM"),
             "collation": _unless(published["collation"], "utf8mb3_general_ci"),
             "primary_key": published["primary_key"],
+            "role": _role(name),
             "change_tracking": _unless(tracking["class"].removesuffix("_pk"), "none"),
             "change_column": tracking.get("column"),
             "hard_deletes": published["hard_deletes"],
@@ -221,6 +324,10 @@ def _table(name: str, published: Facts) -> Facts:
             "indexes": [_index(index) for index in _possible_indexes(published)],
         }
     )
+
+
+def _role(table: str) -> str | None:
+    return next((role for role, names in ROLES.items() if table in names.split()), None)
 
 
 def _column(table: str, published: Facts) -> Facts:

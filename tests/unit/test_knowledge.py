@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tap_opendental.discovery import knowledge as package
-from tap_opendental.discovery.knowledge import Knowledge, KnownColumn, load_knowledge
+from tap_opendental.discovery.knowledge import Knowledge, KnownColumn, Role, load_knowledge
 from tap_opendental.discovery.knowledge.loading import FILE_NAME, parse_knowledge, read_knowledge_file
 from tap_opendental.discovery.model import Index, IndexColumn, Table
 
@@ -313,7 +313,7 @@ def test_the_file_holds_facts_and_no_prose():
     assert keys == {
         "name", "collation", "primary_key", "indexes", "columns", "change_tracking", "change_column",
         "hard_deletes", "typical_rows", "typical_megabytes", "type", "nullable", "default", "on_update",
-        "auto_increment", "logical", "enum_name", "references", "patient_data", "time_role", "secret",
+        "auto_increment", "logical", "enum_name", "references", "patient_data", "time_role", "secret", "role",
     }  # fmt: skip
     for table in facts["tables"]:
         for part in table["columns"]:
@@ -348,3 +348,22 @@ def test_names_of_another_server_still_find_their_table():
     known = parse_knowledge(json.dumps(facts)).table("atable")
     assert known.table.name == "ATable"
     assert known.column("anum") == KnownColumn(name="ANum")
+
+
+def test_roles_are_reviewed_and_cover_what_is_beyond_doubt(knowledge, builder):
+    """A table has the role of the list that names it, and none if no list does; nearly all have one."""
+    listed = {name: role for role, names in builder.ROLES.items() for name in names.split()}
+    assert {name: table.role for name, table in knowledge.tables.items() if table.role} == listed
+    assert set(listed.values()) == set(Role.__args__)
+    assert len(listed) == 413
+    assert knowledge.table("procedurelog").role == "clinical"
+    assert knowledge.table("registrationkey").role is None
+
+
+def test_a_role_for_no_table_or_a_second_role_stops_the_build(builder, monkeypatch):
+    """The lists of roles follow the schema: a table that was dropped or listed twice is named."""
+    tables = {name: {} for names in builder.ROLES.values() for name in names.split()}
+    builder._check_roles(tables)
+    monkeypatch.setitem(builder.ROLES, "audit", "patient gone")
+    with pytest.raises(SystemExit, match="gone, patient"):
+        builder._check_roles(tables)

@@ -5,6 +5,6 @@ every rule can be tried without it. The file is made by `scripts/build_knowledge
 """
 
 from tap_opendental.discovery.knowledge.loading import load_knowledge
-from tap_opendental.discovery.knowledge.values import REVIEWED, Knowledge, KnownColumn, KnownTable
+from tap_opendental.discovery.knowledge.values import REVIEWED, Knowledge, KnownColumn, KnownTable, Role
 
-__all__ = ["REVIEWED", "Knowledge", "KnownColumn", "KnownTable", "load_knowledge"]
+__all__ = ["REVIEWED", "Knowledge", "KnownColumn", "KnownTable", "Role", "load_knowledge"]

@@ -46,6 +46,7 @@ def _known_table(facts: _Facts, enums: _Enums) -> KnownTable:
         hard_deletes=facts.get("hard_deletes", False),
         typical_rows=facts.get("typical_rows"),
         typical_megabytes=facts.get("typical_megabytes"),
+        role=facts.get("role"),
     )
 
 

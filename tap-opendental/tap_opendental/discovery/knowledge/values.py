@@ -20,6 +20,19 @@ Logical = Literal[
     "time_interval_may_be_negative_or_over_24h",
     "argb_color_int",
 ]
+Role = Literal[
+    "people",
+    "clinical",
+    "scheduling",
+    "financial",
+    "insurance",
+    "communication",
+    "office",
+    "reference",
+    "audit",
+    "setup",
+    "technical",
+]
 REVIEWED = "reviewed"
 ChangeTracking = Literal["safe_timestamp", "append_only", "none"]
 TimeRole = Literal[
@@ -80,6 +93,7 @@ class KnownTable:
 
     `change_column` is the column that updates itself (`safe_timestamp`) or the primary key (`append_only`).
     `hard_deletes` says that the application has a code path that deletes rows. The typical sizes are one practice's.
+    `role` is what the table is for, where a person reviewed it.
     """
 
     table: Table
@@ -89,6 +103,7 @@ class KnownTable:
     hard_deletes: bool = False
     typical_rows: int | None = None
     typical_megabytes: float | None = None
+    role: Role | None = None
 
     def column(self, name: str) -> KnownColumn | None:
         """Find a column; its name may be spelled in any case, as in SQL."""
