@@ -1,0 +1,170 @@
+// Sizes as areas: a squarified treemap of buttons, one for each table that is large enough to be seen.
+
+const treemap = { size: "megabytes", colour: "importanceClass", cells: [] };
+const SMALLEST_CELL = 30; // square pixels
+const MOST_CELLS = 800;
+
+function setUpTreemap() {
+  // A small practice has few tables of 0.1 MB or more: its rows tell more.
+  if (model.tables.filter((table) => table.megabytes > 0).length < 12) treemap.size = "rows";
+  replace(
+    byId("treemap-switches"),
+    switcher("Area", [["megabytes", "MB"], ["rows", "rows"]], "size"),
+    switcher("Colour", [["importanceClass", "importance"], ["strategy", "strategy"]], "colour"),
+  );
+  const box = byId("treemap");
+  box.addEventListener("keydown", moveInTreemap);
+  box.addEventListener("mouseover", (event) => tipForCell(event.target.closest("button")));
+  box.addEventListener("mouseleave", hideTip);
+  new ResizeObserver(() => drawTreemap()).observe(box);
+}
+
+function switcher(label, options, key) {
+  const buttons = options.map(([value, text]) => el("button", { type: "button", "aria-pressed": String(treemap[key] === value), onclick: () => {
+    treemap[key] = value;
+    buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(options[at][0] === value)));
+    drawTreemap();
+  } }, text));
+  return el("div.switch", { role: "group", "aria-label": label }, el("span.muted", {}, label), buttons);
+}
+
+function drawTreemap() {
+  const box = byId("treemap");
+  const [width, height] = [box.clientWidth, box.clientHeight];
+  const entries = entriesBySize(width * height);
+  const focused = box.contains(document.activeElement) ? document.activeElement.dataset.at : null;
+  treemap.cells = squarify(entries, { x: 0, y: 0, width, height }).map(drawCell);
+  replace(box, treemap.cells);
+  markTreemap();
+  if (focused !== null) treemap.cells[Math.min(focused, treemap.cells.length - 1)]?.focus();
+  drawLegend();
+}
+
+function entriesBySize(area) {
+  const sized = model.tables.filter((table) => table[treemap.size] > 0).sort((a, b) => b[treemap.size] - a[treemap.size]);
+  const total = sized.reduce((all, table) => all + table[treemap.size], 0);
+  const drawn = sized.filter((table, at) => at < MOST_CELLS && (table[treemap.size] / total) * area >= SMALLEST_CELL);
+  const rest = sized.slice(drawn.length);
+  const entries = drawn.map((table) => ({ table, value: table[treemap.size] }));
+  const small = rest.reduce((all, table) => all + table[treemap.size], 0);
+  if (rest.length) entries.push({ rest: rest.length, value: Math.max(small, (total * 60) / Math.max(area, 1)) });
+  noteLeftOut(model.tables.length - sized.length);
+  return entries;
+}
+
+function noteLeftOut(zero) {
+  const what = treemap.size === "rows" ? "without rows" : "below 0.05 MB";
+  replace(byId("treemap-note"), zero ? `${plural(zero, "table")} ${what}, not drawn` : "");
+}
+
+// Rows of cells along the shorter side, each row as long as its cells get squarer (Bruls, Huizing, van Wijk 2000).
+function squarify(entries, space) {
+  const total = entries.reduce((all, entry) => all + entry.value, 0);
+  const scale = total ? (space.width * space.height) / total : 0;
+  const sized = entries.map((entry) => ({ ...entry, area: entry.value * scale }));
+  const placed = [];
+  let [start, left] = [0, { ...space }];
+  while (start < sized.length) {
+    const side = Math.min(left.width, left.height);
+    let [end, area] = [start + 1, sized[start].area];
+    while (end < sized.length && worst(sized, start, end + 1, area + sized[end].area, side) <= worst(sized, start, end, area, side)) {
+      area += sized[end].area;
+      end += 1;
+    }
+    left = placeRow(sized.slice(start, end), area, left, placed);
+    start = end;
+  }
+  return placed;
+}
+
+// The cells are in falling order: the first and the last are the extremes.
+function worst(sized, start, end, area, side) {
+  const square = (side * side) / (area * area);
+  return Math.max(sized[start].area * square, 1 / (sized[end - 1].area * square));
+}
+
+function placeRow(row, area, space, placed) {
+  const across = space.width >= space.height;
+  const thickness = area / (across ? space.height : space.width) || 0;
+  let at = across ? space.y : space.x;
+  for (const entry of row) {
+    const length = entry.area / thickness || 0;
+    placed.push(across ? { ...entry, x: space.x, y: at, width: thickness, height: length } : { ...entry, x: at, y: space.y, width: length, height: thickness });
+    at += length;
+  }
+  return across
+    ? { ...space, x: space.x + thickness, width: space.width - thickness }
+    : { ...space, y: space.y + thickness, height: space.height - thickness };
+}
+
+function drawCell(cell, at) {
+  const place = { left: `${cell.x}px`, top: `${cell.y}px`, width: `${Math.max(cell.width - 2, 1)}px`, height: `${Math.max(cell.height - 2, 1)}px` };
+  const labelled = cell.width > 42 && cell.height > 20;
+  if (cell.rest) {
+    return el("span.cell.rest", { style: place, title: `${plural(cell.rest, "smaller table")}` }, labelled && `+ ${count(cell.rest)}`);
+  }
+  const { table } = cell;
+  const label = `${table.name}: ${cellAmount(table)}`;
+  return el(`button.cell.${tone(table[treemap.colour])}`, { type: "button", tabindex: "-1", "aria-label": label, "data-at": at, style: place, onclick: () => choose(table.name) },
+    labelled && el("span.cell-name", {}, nameText(table.name)),
+    labelled && cell.height > 40 && cell.width > 60 && el("span.cell-size", {}, cellAmount(table)));
+}
+
+const cellAmount = (table) => (treemap.size === "rows" ? `${rowsText(table)} rows` : `${megabytesText(table.megabytes, table.rows)} MB`);
+
+// One stop for the Tab key: the chosen table's cell, or the first.
+function markTreemap() {
+  const buttons = treemap.cells.filter((cell) => cell.dataset.at !== undefined);
+  const names = entriesNames(buttons);
+  const chosen = Math.max(names.indexOf(state.chosen), 0);
+  buttons.forEach((button, at) => {
+    button.tabIndex = at === chosen ? 0 : -1;
+    button.classList.toggle("chosen", names[at] === state.chosen);
+  });
+}
+
+const entriesNames = (buttons) => buttons.map((button) => cellTable(button).name);
+
+function cellTable(button) {
+  treemap.order ??= new Map();
+  if (!treemap.order.has(treemap.size)) {
+    treemap.order.set(treemap.size, [...model.tables].sort((a, b) => b[treemap.size] - a[treemap.size]));
+  }
+  return treemap.order.get(treemap.size)[button.dataset.at];
+}
+
+function moveInTreemap(event) {
+  const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+  if (!step) return;
+  event.preventDefault();
+  const next = treemap.cells[Number(document.activeElement.dataset.at) + step];
+  if (next?.dataset.at === undefined) return;
+  document.activeElement.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+  tipForCell(next);
+}
+
+function drawLegend() {
+  const totals = new Map();
+  for (const table of model.tables) totals.set(table[treemap.colour], (totals.get(table[treemap.colour]) ?? 0) + table[treemap.size]);
+  const order = treemap.colour === "strategy" ? STRATEGIES : IMPORTANCES;
+  const amount = (value) => (treemap.size === "rows" ? `${millions(value)} rows` : sizeText(value));
+  replace(byId("treemap-legend"), order.filter((key) => totals.get(key)).map((key) => el("li", {}, dot(key), words(key), " ", el("span.muted", {}, amount(totals.get(key))))));
+}
+
+function tipForCell(button) {
+  if (!button) return hideTip();
+  const table = cellTable(button);
+  const tip = replace(byId("tip"), el("b", {}, nameText(table.name)), el("span", {}, `${rowsText(table)} rows, ${megabytesText(table.megabytes, table.rows)} MB`),
+    el("span", {}, `${words(table.importanceClass)}, ${words(table.strategy)}`), table.key && el("span", {}, "key ", code(table.key)));
+  tip.hidden = false;
+  const cell = button.getBoundingClientRect();
+  const x = Math.min(cell.left + 10, document.documentElement.clientWidth - tip.offsetWidth - 8);
+  const y = cell.bottom + 6 + tip.offsetHeight > innerHeight ? cell.top - tip.offsetHeight - 6 : cell.bottom + 6;
+  dress(tip, [], { style: { left: `${Math.max(x, 8)}px`, top: `${Math.max(y, 8)}px` } });
+}
+
+function hideTip() {
+  byId("tip").hidden = true;
+}
