@@ -1,0 +1,72 @@
+"""Files that appear whole, and together, or not at all."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from tap_opendental.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+
+def require_folder(folder: Path) -> None:
+    """Refuse a place where files cannot be written, before the work is done; ConfigError says why."""
+    nearest = next(place for place in (folder, *folder.parents) if place.exists())
+    if not nearest.is_dir():
+        raise ConfigError(f"--output: {nearest} is a file; name a directory")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"--output: {nearest} is not writable; name another directory")
+
+
+def write_files(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:
+    """Write every text under its name into a folder, which is made if need be; return the paths.
+
+    All texts are on the disk before the first name is changed, and names change in the order of the mapping: put the
+    file that others obey last. A reader sees an old or a new file, never half of one. What could not be written
+    leaves the folder as it was; ConfigError names the file and the reason.
+    """
+    paths = {name: folder / name for name in texts}
+    drafts: dict[Path, Path] = {}
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            drafts[_write_draft(paths[name], text)] = _resolve(paths[name])
+        for draft, path in drafts.items():
+            draft.replace(path)
+    except OSError as error:
+        raise ConfigError(f"cannot write {error.filename2 or error.filename}: {error.strerror}") from None
+    finally:
+        for draft in drafts:
+            with suppress(OSError):
+                draft.unlink()
+    return paths
+
+
+def _resolve(path: Path) -> Path:
+    """Follow a link, so that it stays one; refuse a directory before any file has changed."""
+    path = path.resolve()
+    if path.is_dir():
+        raise IsADirectoryError(21, "it is a directory; move it away", str(path))
+    return path
+
+
+def _write_draft(path: Path, text: str) -> Path:
+    """Write a text beside its place, with the rights that the file has had; nobody's draft stays behind."""
+    path = _resolve(path)
+    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    try:
+        with draft.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        if path.exists():
+            draft.chmod(path.stat().st_mode & 0o777)
+    except OSError:
+        with suppress(OSError):
+            draft.unlink()
+        raise
+    return draft
