@@ -133,6 +133,9 @@ REFUSED = {
     "wikipage.KeyWords": "words to search by",
 }
 
+# What a practice lives on. A table in this list is critical in every practice, whatever refers to it there.
+CORE = frozenset(["patient", "appointment", "procedurelog", "claim", "claimproc", "payment", "paysplit", "adjustment"])
+
 # What a table is for, by table; a table in no list has no role. Reviewed by hand, and only where it is beyond doubt.
 ROLES = {
     # Who the patients are and what holds them together.
@@ -167,14 +170,14 @@ ROLES = {
     # Plans, claims and what insurers pay.
     "insurance": """
         benefit claim claimattach claimcondcodelog claimpayment claimproc claimsnapshot claimtracking
-        claimvalcodelog eobattach etrans etrans835 etrans835attach etransmessagetext insbluebook insplan inssub
-        insverify patplan payortype substitutionlink
+        claimvalcodelog eobattach insbluebook insplan inssub insverify patplan payortype substitutionlink
     """,
-    # What was said, written and sent.
+    # What was said, written and sent, to patients and to insurers.
     "communication": """
         apptgeneralmessagesent apptnewpatthankyousent apptremindersent apptthankyousent commlog commoptout
-        confirmationrequest emailattach emailmessage emailsecure emailsecureattach hl7msg hl7procattach
-        mobilenotification msgtopaysent patientportalinvite popup smsfrommobile smstomobile webschedrecall
+        confirmationrequest emailattach emailmessage emailsecure emailsecureattach etrans etrans835
+        etrans835attach etransmessagetext hl7msg hl7procattach mobilenotification msgtopaysent
+        patientportalinvite popup smsfrommobile smstomobile webschedrecall
     """,
     # The practice's own work: staff, time, tasks, supplies.
     "office": """
@@ -292,7 +295,7 @@ def _check_decisions(tables: Facts) -> None:
 
 def _check_roles(tables: Facts) -> None:
     names = [name for listed in ROLES.values() for name in listed.split()]
-    if wrong := sorted({name for name in names if name not in tables or names.count(name) > 1}):
+    if wrong := sorted({name for name in names if name not in tables or names.count(name) > 1} | CORE - tables.keys()):
         sys.exit(f"ROLES: unknown, or with two roles: {', '.join(wrong)}")
 
 
@@ -315,6 +318,7 @@ def _table(name: str, published: Facts) -> Facts:
             "collation": _unless(published["collation"], "utf8mb3_general_ci"),
             "primary_key": published["primary_key"],
             "role": _role(name),
+            "core": name in CORE,
             "change_tracking": _unless(tracking["class"].removesuffix("_pk"), "none"),
             "change_column": tracking.get("column"),
             "hard_deletes": published["hard_deletes"],

@@ -314,6 +314,7 @@ def test_the_file_holds_facts_and_no_prose():
         "name", "collation", "primary_key", "indexes", "columns", "change_tracking", "change_column",
         "hard_deletes", "typical_rows", "typical_megabytes", "type", "nullable", "default", "on_update",
         "auto_increment", "logical", "enum_name", "references", "patient_data", "time_role", "secret", "role",
+        "core",
     }  # fmt: skip
     for table in facts["tables"]:
         for part in table["columns"]:
@@ -358,6 +359,8 @@ def test_roles_are_reviewed_and_cover_what_is_beyond_doubt(knowledge, builder):
     assert len(listed) == 413
     assert knowledge.table("procedurelog").role == "clinical"
     assert knowledge.table("registrationkey").role is None
+    assert {name for name, table in knowledge.tables.items() if table.core} == builder.CORE
+    assert len(builder.CORE) == 8
 
 
 def test_a_role_for_no_table_or_a_second_role_stops_the_build(builder, monkeypatch):

@@ -47,6 +47,7 @@ def _known_table(facts: _Facts, enums: _Enums) -> KnownTable:
         typical_rows=facts.get("typical_rows"),
         typical_megabytes=facts.get("typical_megabytes"),
         role=facts.get("role"),
+        core=facts.get("core", False),
     )
 
 

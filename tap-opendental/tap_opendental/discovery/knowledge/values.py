@@ -93,7 +93,7 @@ class KnownTable:
 
     `change_column` is the column that updates itself (`safe_timestamp`) or the primary key (`append_only`).
     `hard_deletes` says that the application has a code path that deletes rows. The typical sizes are one practice's.
-    `role` is what the table is for, where a person reviewed it.
+    `role` is what the table is for, where a person reviewed it; `core` tables are what a practice lives on.
     """
 
     table: Table
@@ -104,6 +104,7 @@ class KnownTable:
     typical_rows: int | None = None
     typical_megabytes: float | None = None
     role: Role | None = None
+    core: bool = False
 
     def column(self, name: str) -> KnownColumn | None:
         """Find a column; its name may be spelled in any case, as in SQL."""
