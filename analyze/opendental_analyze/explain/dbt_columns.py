@@ -84,11 +84,15 @@ def _describe_enum(known: KnownColumn | None) -> str:
     return f"{known.enum_name or 'One of'}: {', '.join(known.enum_values)}, in the order of their declaration."
 
 
-def is_plain(name: str) -> bool:
-    """True for a name that may stand in quotes in SQL and in Jinja as it is; dbt escapes neither."""
-    return re.search(r"[\"'{}\\%#]", name) is None and name.isprintable()
+def is_plain(*names: str) -> bool:
+    """True for names that may stand in SQL's quotes, in a template and in a test's name: dbt escapes nowhere."""
+    return all(re.fullmatch(r"[\w$]+", name) for name in names)
 
 
-def escape_jinja(text: str) -> str:
-    """Let dbt show braces as they are: it renders descriptions as templates."""
-    return re.sub(r"\{(?=[{%#])", "{{ '{' }}", text)
+def escape_jinja(value: Any) -> Any:  # noqa: ANN401  # JSON
+    """Let dbt take every text of a document as it stands: it renders names, descriptions and meta as templates."""
+    if isinstance(value, dict):
+        return {escape_jinja(key): escape_jinja(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [escape_jinja(inner) for inner in value]
+    return re.sub(r"\{(?=[{%#])", "{{ '{' }}", value) if isinstance(value, str) else value

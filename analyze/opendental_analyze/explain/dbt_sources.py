@@ -128,11 +128,12 @@ def _source(warehouse: _Warehouse, tables: Sequence[_Facts], wish: Wish) -> dict
 
 
 def _table(warehouse: _Warehouse, table: _Facts) -> dict[str, Any]:
-    landed = str(table["name"]).rpartition("-")[2]  # target-postgres takes what precedes a hyphen for a schema's name
+    # target-postgres takes what precedes a hyphen for the name of a schema; dbt does not double a quote in a name.
+    landed = str(table["name"]).rpartition("-")[2].replace('"', '""')
     return {
         "name": table["name"],
         **({} if landed == table["name"] else {"identifier": landed}),
-        "description": escape_jinja(_describe_table(table)),
+        "description": _describe_table(table),
         "config": {"meta": _table_meta(table), **_freshness(table)},
         "columns": [_column(warehouse, table, column) for column in _loaded_columns(table)],
     }
@@ -184,15 +185,13 @@ def _is_moment(table: _Facts, key: str | None) -> bool:
 
 def _column(warehouse: _Warehouse, table: _Facts, column: _Facts) -> dict[str, Any]:
     raw_type = warehouse.type_of(table, column)
-    tests = list(_tests(warehouse, table, column, raw_type)) if is_plain(column["name"]) else []
+    tests = list(_tests(warehouse, table, column, raw_type)) if is_plain(table["name"], column["name"]) else []
     meta = _column_meta(table, column)
     return {
         "name": column["name"],
         "quote": True,
         **({"data_type": raw_type} if raw_type else {}),
-        "description": escape_jinja(
-            describe_column(column, warehouse.knowledge.column(table["name"], column["name"]), raw_type)
-        ),
+        "description": describe_column(column, warehouse.knowledge.column(table["name"], column["name"]), raw_type),
         **({"config": {"meta": meta}} if meta else {}),
         **({"data_tests": tests} if tests else {}),
     }
@@ -225,7 +224,7 @@ def _holds(warehouse: _Warehouse, table: _Facts, reference: _Facts) -> bool:
     if target is None or not alone or reference["source"] != "documented" or reference.get("orphans"):
         return False
     key = [name.lower() for name in target["primary_key"]]
-    sound = is_plain(target["name"]) and is_plain(reference["to_column"]) and key == [reference["to_column"].lower()]
+    sound = is_plain(target["name"], reference["to_column"]) and key == [reference["to_column"].lower()]
     return sound and warehouse.raw_type(target, reference["to_column"]) in _INTEGERS
 
 
@@ -252,5 +251,5 @@ class _Dumper(yaml.SafeDumper):
 
 
 def _dump(document: Mapping[str, Any]) -> str:
-    text: str = yaml.dump(document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+    text: str = yaml.dump(escape_jinja(document), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
     return text

@@ -61,7 +61,8 @@ def _render_tables(diff: AnalysisDiff, common: dict[_Change, int]) -> Iterator[T
 
 
 def _table(table: TableFact) -> str:
-    return f"{_shown(table.name)}  {table.columns} columns, {_shown(table.importance)}, {_shown(table.strategy)}"
+    columns = f"{table.columns} column{'' if table.columns == 1 else 's'}"
+    return f"{_shown(table.name)}  {columns}, {_shown(table.importance)}, {_shown(table.strategy)}"
 
 
 def _render_table(table: TableDiff, common: dict[_Change, int]) -> Iterator[Text]:
