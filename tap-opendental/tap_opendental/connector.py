@@ -138,6 +138,11 @@ class SourceAddress:
     read_timeout: int = 300
     tls: Tls = Tls()
 
+    @classmethod
+    def from_url(cls, url: sa.URL, database: str) -> SourceAddress:
+        """The address that an engine connects to, to name it in errors; the password is not taken."""
+        return cls(url.host or "localhost", url.port or 3306, url.username or "", "", database)
+
     def __repr__(self) -> str:
         """Name the address without the password."""
         return f"{self.user}@{self.host}:{self.port}/{self.database}"

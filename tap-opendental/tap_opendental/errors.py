@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     SANDBOX = 9
     PARTIAL = 10
     STATE_REFUSED = 11
+    SCHEMA_CHANGED = 12
 
 
 class OpenDentalError(Exception):
@@ -52,14 +53,32 @@ class NotFoundError(OpenDentalError):
     exit_code = ExitCode.NOT_FOUND
 
 
-class DamagedTableError(OpenDentalError):
-    """A table is listed and cannot be opened.
+class SchemaDiscoveryError(OpenDentalError):
+    """SchemaDiscovery cannot answer: the message names the database or table, and the next step."""
+
+
+class SchemaNotFoundError(SchemaDiscoveryError, NotFoundError):
+    """The database or the table that was asked for does not exist, or the user does not see it."""
+
+
+class SchemaAnalysisError(SchemaDiscoveryError):
+    """A table is there and cannot be analysed.
 
     It shares its exit code with what is not there: running again helps neither, a person has to look at the server.
     It is no NotFoundError, so that nobody who passes over missing tables passes over this one.
     """
 
     exit_code = ExitCode.NOT_FOUND
+
+
+class DamagedTableError(SchemaAnalysisError):
+    """A table is listed and cannot be opened."""
+
+
+class SchemaChangedError(OpenDentalError):
+    """A table's structure is not the reviewed one, and `on_schema_change` is `fail`."""
+
+    exit_code = ExitCode.SCHEMA_CHANGED
 
 
 class NothingSelectedError(OpenDentalError):

@@ -47,19 +47,20 @@ def check_state(state: Mapping[str, Any]) -> None:
     """Refuse a state that is not a tap's: StateError names the stream. To pass over a bookmark is a silent restart."""
     bookmarks = state.get("bookmarks", {})
     if not isinstance(bookmarks, dict):
-        raise StateError(f"state: `bookmarks` must be an object; {_REPAIR}")
+        raise StateError(f"state: `bookmarks` must be an object; {REPAIR}")
     for stream, bookmark in bookmarks.items():
         value = bookmark.get("replication_key_value") if isinstance(bookmark, dict) else bookmark
-        if not isinstance(bookmark, dict) or not _is_moment(value):
-            raise StateError(f"state: the bookmark of stream {stream} cannot be read; {_REPAIR}")
+        if not isinstance(bookmark, dict) or not _is_bookmark(value):
+            raise StateError(f"state: the bookmark of stream {stream} cannot be read; {REPAIR}")
 
 
-_REPAIR = (
-    "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
-)
+REPAIR = "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
 
 
-def _is_moment(value: object) -> bool:
+def _is_bookmark(value: object) -> bool:
+    """True for a moment, for the key of an append-only table, and for no bookmark yet."""
+    if type(value) is int:
+        return True
     try:
         return value is None or bool(parse_moment(value))  # type: ignore[arg-type]  # anything else is a TypeError
     except (TypeError, ValueError, OverflowError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tap_opendental.discovery.knowledge import REVIEWED
 from tap_opendental.discovery.rules.replication import leads_an_index
-from tap_opendental.discovery.tables_config import TableConfig
+from tap_opendental.drift import Adoption, Structure, adopt
 from tap_opendental.errors import ConfigError, NothingSelectedError
 from tap_opendental.streams import TablePlan
 from tap_opendental.types import choose_reading, is_keyed_by_number
@@ -19,31 +20,39 @@ if TYPE_CHECKING:
     from tap_opendental.discovery import SchemaDiscovery
     from tap_opendental.discovery.knowledge import Knowledge
     from tap_opendental.discovery.model import Table, TableSize
+    from tap_opendental.discovery.table_config import TableConfig
+    from tap_opendental.discovery.tables_config import TablesFile
     from tap_opendental.settings import Settings
-    from tap_opendental.types import Reading, ReadingOptions
+    from tap_opendental.types import Reading
 
 PAGE_BYTES = 8_388_608
 logger = logging.getLogger("tap-opendental")
 
 
-def plan_tables(
-    discovery: SchemaDiscovery, knowledge: Knowledge, settings: Settings, configs: Mapping[str, TableConfig]
-) -> list[TablePlan]:
-    """Plan every table that the settings ask for; keyless tables are left out with one clear line.
+@dataclass(frozen=True)
+class Inputs:
+    """All that plans are made from; `reviewed` is tables.yml if there is one, `remembered` what the state says."""
+
+    discovery: SchemaDiscovery
+    knowledge: Knowledge
+    settings: Settings
+    reviewed: TablesFile | None = None
+    remembered: Mapping[str, Structure] = field(default_factory=dict)
+
+
+def plan_tables(inputs: Inputs) -> list[TablePlan]:
+    """Plan every table that the settings ask for; what is left out is named in one clear line.
 
     Raises NothingSelectedError when a pattern matches nothing, ConfigError when tables.yml does not fit the schema,
     DamagedTableError when the server cannot open a table that is asked for.
     """
-    existing = discovery.discover_all_tables()
-    _check_configs(existing, configs)
-    wanted = _leave_out_secret_keys(discovery, knowledge, _choose_tables(discovery, settings))
+    discovery, knowledge, settings = inputs.discovery, inputs.knowledge, inputs.settings
+    wanted = _leave_out_unreviewed(inputs, _choose_tables(discovery, settings))
+    wanted = _leave_out_secret_keys(discovery, knowledge, wanted)
     _log_withheld([discovery.get_table_schema(name) for name in wanted], knowledge)
-    return [
-        _plan(
-            discovery, discovery.get_table_schema(name), knowledge, settings, configs.get(name.lower(), TableConfig())
-        )
-        for name in wanted
-    ]
+    adoptions = {name: _adopt(inputs, name) for name in wanted}
+    _log_drift(adoptions, settings.on_schema_change)
+    return [_plan(inputs, name, adoption) for name, adoption in adoptions.items()]
 
 
 def matches(name: str, pattern: str) -> bool:
@@ -122,26 +131,94 @@ def _require_any(names: list[str]) -> list[str]:
     return names
 
 
-def _check_configs(existing: Sequence[str], configs: Mapping[str, TableConfig]) -> None:
-    unknown = sorted(set(configs) - {name.lower() for name in existing})
+def _leave_out_unreviewed(inputs: Inputs, names: Sequence[str]) -> list[str]:
+    """Leave out tables that tables.yml does not know, where a change of structure must not pass unseen."""
+    reviewed = inputs.reviewed
+    if reviewed is None:
+        return list(names)
+    _log_unknown(inputs.discovery.discover_all_tables(), reviewed)
+    new = [name for name in names if reviewed.name_of(name) is None]
+    if new and inputs.settings.on_schema_change == "warn":
+        logger.warning("%d tables are not in tables.yml and are left out: %s", len(new), ", ".join(new))
+        return _require_any([name for name in names if name not in set(new)])
+    return list(names)
+
+
+def _log_unknown(existing: Sequence[str], reviewed: TablesFile) -> None:
+    present = {name.lower() for name in existing}
+    unknown = sorted(name for name in reviewed.entries if name.lower() not in present)
     if unknown:
         logger.warning("tables.yml names tables that the database does not have: %s", ", ".join(unknown))
 
 
-def _plan(
-    discovery: SchemaDiscovery, table: Table, knowledge: Knowledge, settings: Settings, config: TableConfig
-) -> TablePlan:
-    cursor = _choose_cursor(discovery, table, config)
+def _adopt(inputs: Inputs, name: str) -> Adoption:
+    """Hold a table's structure against the reviewed one and the last one read."""
+    table = inputs.discovery.get_table_schema(name)
+    read = frozenset(column for column in table.column_names if not inputs.knowledge.is_secret(name, column))
+    today, mode = Structure.of(table, read), inputs.settings.on_schema_change
+    if inputs.reviewed is None:
+        return adopt(today, inputs.remembered.get(name), None, mode)
+    entry = inputs.reviewed.entries.get(inputs.reviewed.name_of(name) or "")
+    if entry is None and mode == "fail":
+        return Adoption(today, refusal="not in tables.yml")
+    return adopt(today, inputs.remembered.get(name), entry.get("schema_hash") if entry else None, mode)
+
+
+def _log_drift(adoptions: Mapping[str, Adoption], mode: str) -> None:
+    """Name the tables whose structure moved, in one line, and what is done about it."""
+    moved = [f"{name} ({adoption.notice})" for name, adoption in adoptions.items() if adoption.notice]
+    doing = "the old columns are read" if mode == "warn" else "the new structure is read"
+    if moved:
+        logger.warning(
+            "%d tables changed since they were reviewed: %s; %s; run `opendental analyze` and review tables.yml",
+            len(moved),
+            "; ".join(moved),
+            doing,
+        )
+    whole = [name for name, adoption in adoptions.items() if adoption.read_whole]
+    if whole:
+        logger.info("%d tables have new columns and are read whole once: %s", len(whole), ", ".join(whole))
+
+
+def _plan(inputs: Inputs, name: str, adoption: Adoption) -> TablePlan:
+    discovery, table = inputs.discovery, inputs.discovery.get_table_schema(name)
+    config = choose_config(inputs, name)
+    cursor = config.incremental_column if config.is_incremental else None
+    with_columns = cursor is not None or inputs.settings.on_schema_change == "warn"
     return TablePlan(
-        name=table.name,
-        readings=_choose_readings(table, knowledge, settings.reading),
+        name=name,
+        readings=_choose_readings(inputs, table, config, adoption),
         primary_key=table.primary_key,
         cursor=cursor,
         cursor_indexed=cursor is not None and leads_an_index(table, cursor),
         cursor_in_local_time=cursor is not None and table.column(cursor).base_type == "datetime",
-        keyed_by_number=frozenset(name for name in table.primary_key if is_keyed_by_number(table.column(name))),
-        page_rows=choose_page_rows(config.batch_size, discovery.get_table_size_info(table.name)),
+        append_only=cursor is not None and (cursor,) == table.primary_key,
+        keyed_by_number=frozenset(key for key in table.primary_key if is_keyed_by_number(table.column(key))),
+        page_rows=choose_page_rows(config.batch_size, discovery.get_table_size_info(name)),
+        structure=adoption.remember.to_state(with_columns=with_columns),
+        read_whole=adoption.read_whole,
+        refusal=adoption.refusal,
     )
+
+
+def choose_config(inputs: Inputs, name: str) -> TableConfig:
+    """Take what tables.yml says of a table, or the rules' choice where it says nothing.
+
+    Where the structure moved since the review and the entry no longer fits, the rules' choice stands in with a line in
+    the log; a misfit of the reviewed structure is a person's mistake: ConfigError names the key and the way out.
+    """
+    choice = inputs.discovery.get_pipeline_configuration(name)
+    config = inputs.reviewed.config(name, choice) if inputs.reviewed else None
+    if config is None:
+        return choice
+    problems = inputs.discovery.validate_table_configuration(name, config)
+    fatal = [problem for problem in problems if problem.key != "dependencies"]  # of no concern to reading
+    if not fatal:
+        return config
+    if config.schema_hash in (None, choice.schema_hash):
+        raise ConfigError(f"tables.yml, {fatal[0]}")
+    logger.warning("tables.yml no longer fits, the rules decide instead: %s", "; ".join(map(str, fatal)))
+    return choice
 
 
 def choose_page_rows(batch_size: int, size: TableSize) -> int:
@@ -150,28 +227,20 @@ def choose_page_rows(batch_size: int, size: TableSize) -> int:
     return min(batch_size, max(1, PAGE_BYTES // mean)) if mean else batch_size
 
 
-def _choose_cursor(discovery: SchemaDiscovery, table: Table, config: TableConfig) -> str | None:
-    """Take the rules' choice; tables.yml may turn it into a full table, never into a column that loses changes."""
-    choice = discovery.get_replication_choice(table.name)
-    if config.extraction_strategy == "full_table":
-        return None
-    if config.extraction_strategy is not None and choice.key is None:
-        raise ConfigError(
-            f"tables.yml, table {table.name}: extraction_strategy {config.extraction_strategy} does not fit: "
-            f"{choice.reason}; use full_table"
-        )
-    if config.incremental_column not in (None, choice.key):
-        raise ConfigError(
-            f"tables.yml, table {table.name}: incremental_column {config.incremental_column!r} does not update itself "
-            f"on every write and would lose changes; {f'use {choice.key}' if choice.key else 'use full_table'}"
-        )
-    return choice.key
-
-
-def _choose_readings(table: Table, knowledge: Knowledge, options: ReadingOptions) -> dict[str, Reading]:
+def _choose_readings(inputs: Inputs, table: Table, config: TableConfig, adoption: Adoption) -> dict[str, Reading]:
     """How each column is read; secrets are not even in the plan, so no SELECT can name them."""
+    knowledge, overrides = inputs.knowledge, config.column_overrides
+    excluded = {name for name, override in overrides.items() if override.conversion_rule == "exclude"}
     return {
-        column.name: choose_reading(table.name, column, knowledge.column(table.name, column.name), options)
+        column.name: choose_reading(
+            table.name,
+            column,
+            knowledge.column(table.name, column.name),
+            inputs.settings.reading,
+            overrides.get(column.name),
+        )
         for column in table.columns
         if not knowledge.is_secret(table.name, column.name)
+        and column.name not in excluded
+        and (adoption.columns is None or column.name in adoption.columns)
     }

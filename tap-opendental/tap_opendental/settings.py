@@ -17,6 +17,8 @@ from tap_opendental.types import ReadingOptions
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from tap_opendental.drift import OnSchemaChange
+
 _PATTERNS = th.ArrayType(th.StringType)
 
 PROPERTIES = th.PropertiesList(
@@ -63,6 +65,15 @@ PROPERTIES = th.PropertiesList(
         description="Path of tables.yml: decisions about single tables that a person reviewed.",
     ),
     th.Property(
+        "on_schema_change",
+        th.StringType,
+        default="evolve",
+        allowed_values=["evolve", "warn", "fail"],
+        description="What a table's changed structure does: evolve goes on with the new one and reads the table whole "
+        "once if a column was added or changed type; warn goes on with the old columns and leaves out new tables; fail "
+        "fails that stream. With tables_config, changed means: since the review.",
+    ),
+    th.Property(
         "start_date",
         th.DateTimeType,
         description="First run of an incremental stream: read rows changed since then only. Default: all rows.",
@@ -106,6 +117,7 @@ class Settings:
     exclude_tables: tuple[str, ...]
     keyless_tables: tuple[str, ...]
     tables_config: str | None
+    on_schema_change: OnSchemaChange
     reading: ReadingOptions
 
     @classmethod
@@ -130,6 +142,7 @@ class Settings:
             exclude_tables=tuple(config["exclude_tables"]),
             keyless_tables=tuple(config["keyless_tables"]),
             tables_config=config.get("tables_config"),
+            on_schema_change=config["on_schema_change"],
             reading=ReadingOptions(config["sentinel_dates"] == "keep", config["binary_encoding"]),
         )
 

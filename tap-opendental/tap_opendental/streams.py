@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,10 @@ from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
 
 from tap_opendental.connector import plain_errors
-from tap_opendental.errors import ConfigError
-from tap_opendental.extraction.pages import PagePlan, quote, read_pages
+from tap_opendental.errors import ConfigError, StateError
+from tap_opendental.extraction.pages import PagePlan, read_pages
+from tap_opendental.inputs import REPAIR
+from tap_opendental.quoting import quote
 from tap_opendental.settings import parse_moment
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ if TYPE_CHECKING:
 class TablePlan:
     """Everything a stream must know of its table; how it was judged is not among it.
 
-    `readings` holds the columns in the table's order, secrets left out.
+    `readings` holds the columns in the table's order, secrets left out. An `append_only` table has its growing key as
+    `cursor`. `structure` is what the state remembers once the stream is done; `read_whole` passes over the bookmark
+    once; `refusal` says why the stream may not be read.
     """
 
     name: str
@@ -40,8 +44,12 @@ class TablePlan:
     cursor: str | None
     cursor_indexed: bool
     cursor_in_local_time: bool
+    append_only: bool
     keyed_by_number: frozenset[str]
     page_rows: int
+    structure: Mapping[str, Any] = field(default_factory=dict)
+    read_whole: bool = False
+    refusal: str | None = None
 
 
 def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
@@ -68,6 +76,11 @@ class TableStream(Stream):
         self._replicate_by(plan.cursor)
         self.rows_read = 0
         self.altered: Counter[str] = Counter()
+
+    @property
+    def refusal(self) -> str | None:
+        """Why the stream may not be read, or None."""
+        return self._plan.refusal
 
     @property
     def emit_activate_version_messages(self) -> bool:
@@ -108,17 +121,43 @@ class TableStream(Stream):
     def _page_plan(self, context: Context | None) -> PagePlan:
         names, readings = self._selected_columns
         expressions = (reading.expression.format(quote(name)) for name, reading in zip(names, readings, strict=True))
-        bookmark = self.get_starting_replication_key_value(context) if self.replication_key else None
         return PagePlan(
             table=self.name,
             expressions=tuple(expressions),
             key=self._plan.primary_key,
             page_rows=self._plan.page_rows,
             cursor=self.replication_key,
-            since=parse_moment(bookmark).isoformat(" ") if bookmark else None,
+            since=self._find_start(context),
             cursor_indexed=self._plan.cursor_indexed,
             keyed_by_number=self._plan.keyed_by_number,
         )
+
+    def _find_start(self, context: Context | None) -> str | int | None:
+        """Where to go on from: the bookmark or a later start_date; None for all rows. An append-only key is a number.
+
+        StateError when the bookmark is not of the key's kind.
+        """
+        if not self.replication_key:
+            return None
+        bookmark = self._bookmark()
+        if self._plan.append_only or self._plan.read_whole:
+            bookmark = None if self._plan.read_whole else bookmark
+            return bookmark if self._plan.append_only else self._to_moment(self.config.get("start_date"))
+        return self._to_moment(self.get_starting_replication_key_value(context))
+
+    def _bookmark(self) -> str | int | None:
+        if self.stream_state.get("replication_key") != self.replication_key:
+            return None
+        bookmark = self.stream_state.get("replication_key_value")
+        if bookmark is not None and isinstance(bookmark, int) != self._plan.append_only:
+            raise StateError(
+                f"state: the bookmark of stream {self.name} is not one of {self.replication_key}; {REPAIR}"
+            )
+        return bookmark
+
+    @staticmethod
+    def _to_moment(value: str | None) -> str | None:
+        return parse_moment(value).isoformat(" ") if value else None
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and columns from a catalog; of replication only what loses nothing: the plan's, or FULL_TABLE.
@@ -133,6 +172,9 @@ class TableStream(Stream):
         if not self._loses_nothing(method, key):
             fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
             raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
+        declared = entry.schema.properties or {}
+        for name in set(declared) - set(self._plan.readings):
+            del declared[name]  # gone from the source, or new and not reviewed: nothing will be sent
         for name in filter(None, (*self._plan.primary_key, self._plan.cursor)):
             if column := entry.metadata.get(("properties", name)):
                 column.selected = True  # no row can be merged, and no bookmark moved, without them
@@ -150,7 +192,7 @@ class TableStream(Stream):
 
     def get_replication_key_signpost(self, context: Context | None = None) -> str | None:  # noqa: ARG002 - SDK's hook
         """The server's clock, in the form of the bookmark: a row dated in the future must not move it past now."""
-        if not self.replication_key:
+        if not self.replication_key or self._plan.append_only:
             return None
         with plain_errors(self._source.address, table=self.name):
             return self._source.now(local=self._plan.cursor_in_local_time)
@@ -166,14 +208,19 @@ class TableStream(Stream):
     def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # noqa: ARG002
         """Note the largest cursor so far; the SDK makes it the bookmark, capped at the signpost, when the stream ends.
 
-        Cursors are ISO 8601 text of one form, so text order is time order. A row without one (NULL or zero) moves
-        nothing.
+        Cursors are numbers, or ISO 8601 text of one form, so that text order is time order. A row without one (NULL or
+        zero) moves nothing.
         """
         cursor = latest_record[self.replication_key] if self.replication_key else None
         if cursor is not None:
             markers = self.stream_state.setdefault("progress_markers", {})
-            if cursor > markers.get("replication_key_value", ""):
+            if "replication_key_value" not in markers or cursor > markers["replication_key_value"]:
                 markers |= {"replication_key": self.replication_key, "replication_key_value": cursor}
+
+    def _finalize_state(self, state: dict[str, Any] | None = None) -> None:
+        """Remember the structure that was read, now that all rows are out."""
+        super()._finalize_state(state)
+        self.stream_state["schema"] = dict(self._plan.structure)
 
     def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
         """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""

@@ -14,19 +14,20 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
-from tap_opendental.connector import plain_errors
 from tap_opendental.discovery.knowledge import load_knowledge
-from tap_opendental.discovery.tables_config import load_tables_config
+from tap_opendental.discovery.tables_config import load_tables_file
+from tap_opendental.drift import Structure
 from tap_opendental.errors import (
     ConfigError,
     ExitCode,
     NotFoundError,
     NothingSelectedError,
     OpenDentalError,
+    SchemaChangedError,
     StateError,
 )
 from tap_opendental.inputs import check_catalog, check_state, checked_file, read_config_file
-from tap_opendental.planning import plan_tables
+from tap_opendental.planning import Inputs, plan_tables
 from tap_opendental.settings import PROPERTIES, Settings, check_environment, describe_problem, drop_unset, find_unknown
 from tap_opendental.source import Source
 from tap_opendental.streams import TableStream
@@ -58,6 +59,14 @@ class TapOpenDental(Tap):
 
     _stop_signal: int | None = None
 
+    def __init__(self, *args: Any, state: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401 - the SDK's
+        """Keep what the state remembers of the tables' structures: streams are planned before the SDK loads it."""
+        check_state(state or {})
+        bookmarks = (state or {}).get("bookmarks", {})
+        remembered = {name: Structure.from_state(bookmark.get("schema")) for name, bookmark in bookmarks.items()}
+        self._remembered = {name: structure for name, structure in remembered.items() if structure}
+        super().__init__(*args, state=state, **options)
+
     @cached_property
     def settings(self) -> Settings:
         """The validated settings."""
@@ -71,23 +80,31 @@ class TapOpenDental(Tap):
     def discover_streams(self) -> Sequence[TableStream]:
         """One stream per table that the settings ask for and the source has."""
         path = self.settings.tables_config
-        configs = load_tables_config(path) if path else {}
-        with plain_errors(self.settings.address):
-            plans = plan_tables(self.source.discovery, load_knowledge(), self.settings, configs)
-        return [TableStream(self, plan, self.source) for plan in plans]
+        reviewed = load_tables_file(path) if path else None
+        inputs = Inputs(self.source.discovery, load_knowledge(), self.settings, reviewed, self._remembered)
+        return [TableStream(self, plan, self.source) for plan in plan_tables(inputs)]
+
+    def setup_mapper(self) -> None:
+        """Apply the catalog to the streams first: what they do not send must not be declared."""
+        _ = self.streams
+        super().setup_mapper()
 
     def sync_all(self) -> None:  # type: ignore[misc]  # marked final, yet the only place around a whole run
         """Sync every selected stream, then say what moved; NothingSelectedError when none is selected."""
-        if not any(stream.selected for stream in self.streams.values()):
+        wanted = [stream for stream in self.streams.values() if isinstance(stream, TableStream) and stream.selected]
+        if not wanted:
             raise NothingSelectedError(
                 "no stream is selected, so nothing would be read: check the catalog, or `select` in meltano.yml"
             )
         self._require_catalog_streams()
+        for stream in wanted:
+            stream.selected = stream.refusal is None
         try:
             super().sync_all()
             self._log_summary()
         finally:
             self.source.close()
+        _require_unchanged(wanted)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take bookmarks that can be read, and refuse the rest: StateError names the stream."""
@@ -179,6 +196,16 @@ def main() -> None:
             f"unexpected {type(error).__name__} at {stack[-1].filename}:{stack[-1].lineno} "
             "(its message is withheld, since it may quote patient data; TAP_OPENDENTAL_LOGLEVEL=DEBUG shows the stack)",
             ExitCode.UNEXPECTED,
+        )
+
+
+def _require_unchanged(wanted: Sequence[TableStream]) -> None:
+    """Raise SchemaChangedError for the streams that were not read, once the others are done."""
+    refused = [f"{stream.name} ({stream.refusal})" for stream in wanted if stream.refusal]
+    if refused:
+        raise SchemaChangedError(
+            f"on_schema_change is fail, and {len(refused)} of {len(wanted)} streams changed and were not read: "
+            f"{'; '.join(refused)}; run `opendental analyze`, review tables.yml, and run again"
         )
 
 

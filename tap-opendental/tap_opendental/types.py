@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from tap_opendental.discovery.knowledge import KnownColumn
     from tap_opendental.discovery.model import Column
+    from tap_opendental.discovery.table_config import ColumnOverride
 
 ZERO_DATE = "zero, partial or impossible dates sent as NULL"
 ODD_BOOLEAN = "booleans stored as neither 0 nor 1, sent as true"
@@ -57,15 +58,34 @@ class Reading:
     convert: Callable[[Any, Counter[str]], Any] | None = None
 
 
-def choose_reading(table: str, column: Column, known: KnownColumn | None, options: ReadingOptions) -> Reading:
-    """Choose how to read a column; UnknownTypeError names a column whose type is not known here."""
-    reading = _choose(column, known, options)
+def choose_reading(
+    table: str,
+    column: Column,
+    known: KnownColumn | None,
+    options: ReadingOptions,
+    override: ColumnOverride | None = None,
+) -> Reading:
+    """Choose how to read a column; UnknownTypeError names a column whose type is not known here.
+
+    `override` is a person's word in tables.yml, which is known to fit the column.
+    """
+    reading = _override(column, override) or _choose(column, known, options)
     if reading is None:
         raise UnknownTypeError(
             f"column {table}.{column.name} has type {column.type!r}, which this version cannot read: "
             f"leave the table out with exclude_tables, and report the type"
         )
     return reading
+
+
+def _override(column: Column, override: ColumnOverride | None) -> Reading | None:
+    """Read as a person decided: a tinyint as boolean, or a number rounded by the server, half away from zero."""
+    if override is None or override.conversion_rule == "exclude":
+        return None
+    if override.conversion_rule == "tinyint_to_boolean":
+        return Reading(_typed(column, "boolean"), convert=_boolean)
+    exact = "{}+0e0" if column.base_type == "float" else "{}"
+    return Reading(_typed(column, "number"), expression=f"ROUND({exact}, {override.precision})")
 
 
 def is_keyed_by_number(column: Column) -> bool:

@@ -1,4 +1,4 @@
-"""Connection in, schema out: four statements for a whole database, whatever the number of its tables.
+"""Connection in, schema out: three statements for a whole database, whatever the number of its tables.
 
 Knows nothing of what makes a good replication key: that is `rules`.
 """
@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import DBAPIError
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Server, Table, TableSize
 from tap_opendental.errors import ConfigError
@@ -36,12 +38,14 @@ class Snapshot:
 
     `unreadable` are the tables that the server lists and cannot open, with its words for why. What `tables` and `sizes`
     say of these is not to be believed: a damaged index file takes the primary key out of information_schema.
+    `vanished` are names of tables that were dropped while the schema was read: they are not in `tables`.
     """
 
     server: Server
     tables: Mapping[str, Table]
     sizes: Mapping[str, TableSize]
     unreadable: Mapping[str, str]
+    vanished: tuple[str, ...] = ()
 
 
 def read_snapshot(connection: Connection, database: str) -> Snapshot:
@@ -49,10 +53,11 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
 
     Raises ConfigError when the server is older than the statements can be asked of.
     """
-    server = _read_server(connection)
-    tables = _read(connection, "tables", database)
+    listed = _read(connection, "tables", database)
+    server = _server(listed[0]["SERVER_VERSION"] if listed else "")
     columns = _group_by_table(_read(connection, "columns", database))
     indexes = _group_by_table(_read(connection, "indexes", database))
+    tables = [row for row in listed if columns[row["TABLE_NAME"]]]
     return Snapshot(
         server=server,
         tables={
@@ -61,11 +66,25 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
         },
         sizes={row["TABLE_NAME"]: _size(row) for row in tables},
         unreadable=_find_unreadable(tables, columns, indexes),
+        vanished=tuple(row["TABLE_NAME"] for row in listed if not columns[row["TABLE_NAME"]]),
     )
 
 
-def _read_server(connection: Connection) -> Server:
-    version = str(connection.exec_driver_sql("SELECT VERSION()").scalar_one())
+def read_random_primary_keys(connection: Connection, preferences: str) -> bool | None:
+    """Tell whether new rows get random primary keys: the preference RandomPrimaryKeys of this practice.
+
+    `preferences` is the quoted name of the table. None: there is no such row, or no right to read it.
+    """
+    try:
+        value = connection.exec_driver_sql(
+            f"SELECT ValueString FROM {preferences} WHERE PrefName = 'RandomPrimaryKeys'"
+        ).scalar()
+    except DBAPIError:
+        return None
+    return None if value is None else str(value).strip() != "0"
+
+
+def _server(version: str) -> Server:
     server = Server(version=version, flavour="mariadb" if "mariadb" in version.lower() else "mysql")
     _require_supported(server)
     return server
@@ -109,7 +128,15 @@ def _find_unreadable(
             reasons[name] = _shorten(row["TABLE_COMMENT"])
         elif _lost_its_key(columns[name], indexes[name]):
             reasons[name] = "its indexes cannot be read"
+        elif _shows_a_part(columns[name], indexes[name]):
+            reasons[name] = "the user has rights on some of its columns only"
     return reasons
+
+
+def _shows_a_part(columns: Sequence[RowMapping], indexes: Sequence[RowMapping]) -> bool:
+    """True when an index names a column that is not shown: what the user may not read, information_schema hides."""
+    shown = {column["COLUMN_NAME"] for column in columns}
+    return any(part["COLUMN_NAME"] not in shown for part in indexes if part["COLUMN_NAME"] is not None)
 
 
 def _shorten(words: str | None) -> str:
@@ -127,11 +154,12 @@ def _table(row: RowMapping, columns: Sequence[RowMapping], indexes: Sequence[Row
     collation = row["TABLE_COLLATION"] or ""
     parts = {name: list(group) for name, group in groupby(indexes, key=lambda part: part["INDEX_NAME"])}
     primary = parts.pop("PRIMARY", [])
+    plain = {name: group for name, group in parts.items() if all(part["COLUMN_NAME"] for part in group)}
     return Table(
         name=row["TABLE_NAME"],
         columns=tuple(_column(column, collation, server) for column in columns),
         primary_key=tuple(part["COLUMN_NAME"] for part in primary),
-        indexes=tuple(_index(name, group) for name, group in parts.items()),
+        indexes=tuple(_index(name, group) for name, group in plain.items()),  # not MySQL 8's on expressions
         engine=row["ENGINE"] or "",
         collation=collation,
     )
@@ -184,7 +212,7 @@ def _is_bare_number(column_type: str, text: str) -> bool:
 def _index(name: str, parts: Sequence[RowMapping]) -> Index:
     return Index(
         name=name,
-        columns=tuple(IndexColumn(part["COLUMN_NAME"], part["SUB_PART"]) for part in parts),
+        columns=tuple(IndexColumn(part["COLUMN_NAME"], part["SUB_PART"], part["COLLATION"] == "D") for part in parts),
         unique=not parts[0]["NON_UNIQUE"],
         kind=parts[0]["INDEX_TYPE"],
     )

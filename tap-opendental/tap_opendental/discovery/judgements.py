@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,9 @@ Verdict = Literal["safe", "append_only_key", "insert_only", "event_time", "dead_
 ReferenceSource = Literal["documented", "name", "contained_name", "alias"]
 UpdateFrequency = Literal["high", "moderate", "low", "insert_only", "static"]
 Importance = Literal["critical", "important", "reference", "audit", "standard"]
-ColumnKind = Literal["boolean", "enum", "ticks", "interval", "colour", "sentinel_date", "large_text", "key", "reference"]
+ColumnKind = Literal[
+    "boolean", "enum", "ticks", "interval", "colour", "sentinel_date", "large_text", "key", "reference"
+]
 
 ANALYSIS_VERSION = "1"
 
@@ -84,6 +86,38 @@ class Reference:
 
 
 @dataclass(frozen=True)
+class TableRelationships:
+    """References out of and into one table; `polymorphic` columns are keys of a table that another column names."""
+
+    table: str
+    references: tuple[Reference, ...]
+    referenced_by: tuple[Reference, ...]
+    polymorphic: tuple[str, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "table": self.table,
+            "references": [reference.to_dict() for reference in self.references],
+            "referenced_by": [reference.to_dict() for reference in self.referenced_by],
+            "polymorphic": list(self.polymorphic),
+        }
+
+
+@dataclass(frozen=True)
+class Dependency:
+    """A table that another one needs, over `distance` references; `via` is the table that names it."""
+
+    table: str
+    distance: int
+    via: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
 class UsagePattern:
     """How often a table's rows change, and how that is known; `recent_rows` changed in the last week, if probed."""
 
@@ -98,7 +132,7 @@ class UsagePattern:
 
 @dataclass(frozen=True)
 class ImportanceChoice:
-    """The class of a table, the score behind it (0 to 100) and what counted, such as ``+20 referenced by 31 tables``."""
+    """The class of a table, the score behind it (0 to 100), and what counted: ``+20 referenced by 31 tables``."""
 
     importance: Importance
     score: int
@@ -149,7 +183,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Change:
-    """A difference from the previous tables.yml: `key` is ``table`` (added or removed) or a key of the configuration."""
+    """A difference from the previous tables.yml; `key` is ``table`` (added, removed) or a key of the configuration."""
 
     table: str
     key: str
@@ -225,7 +259,8 @@ class TableAnalysis:
 class SchemaAnalysis:
     """The whole database. `missing` are official tables that the user does not see; `changes` are against tables.yml.
 
-    `analyzed_on` is an ISO date. `probed` says whether data was sampled.
+    `analyzed_on` is an ISO date. `probed` says whether data was sampled. `configs` is what tables.yml shall hold, which
+    is more than `tables` when only some were analysed; analysis.json leaves it out.
     """
 
     database: str
@@ -238,6 +273,7 @@ class SchemaAnalysis:
     problems: tuple[Problem, ...] = ()
     changes: tuple[Change, ...] = ()
     probed: bool = False
+    configs: Mapping[str, TableConfig] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of analysis.json."""
@@ -267,7 +303,7 @@ class SchemaAnalysis:
             "rows": sum(table.size.rows for table in self.tables),
             "megabytes": round(sum(table.size.megabytes for table in self.tables), 1),
             "empty_tables": sum(table.size.rows == 0 for table in self.tables),
-            "importance": {name: importances.count(name) for name in Importance.__args__},
+            "importance": {name: importances.count(name) for name in get_args(Importance)},
             "strategies": {name: strategies.count(name) for name in sorted(set(strategies))},
             "incremental_columns": sum(table.replication.key is not None for table in self.tables),
             "monitored": sum(table.config.monitoring.alert_on_failure for table in self.tables),

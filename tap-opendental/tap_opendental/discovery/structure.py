@@ -1,7 +1,7 @@
 """One spelling of a table's structure for every server, and the hash of it (pure).
 
-Structure is columns, types, defaults, keys and indexes. Left out are names of the table, engine, character set, comments
-and display widths: MySQL 8.0.19 stopped printing the widths, and they differ between offices for the same column
+Structure is columns, types, defaults, keys and indexes. Left out are the name, engine, character set, comments and
+display widths: MySQL 8.0.19 stopped printing the widths, and they differ between offices for the same column
 (tinyint(1), tinyint(3), tinyint(4)). How text compares (`_bin`, `_cs`) stays, since it decides which keys are equal.
 """
 

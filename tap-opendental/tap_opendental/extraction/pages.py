@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tap_opendental.quoting import quote
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
@@ -29,8 +31,9 @@ class PagePlan:
     """What to read of one table and in which order.
 
     `expressions` is the SELECT list; `key` the columns that order the pages. `since` limits the rows to those whose
-    `cursor` is at or after it, or NULL or zero, which no comparison would find; `changed` is that condition. Columns in
-    `keyed_by_number` continue from their number, since their text does not sort or compare as the column does.
+    `cursor` is at or after it, or NULL or zero, which no comparison would find; `changed` is that condition. A cursor
+    that is the key itself finds the rows of an append-only table, and is never NULL. Columns in `keyed_by_number`
+    continue from their number, since their text does not sort or compare as the column does.
     """
 
     table: str
@@ -38,15 +41,10 @@ class PagePlan:
     key: tuple[str, ...]
     page_rows: int
     cursor: str | None = None
-    since: str | None = None
+    since: str | int | None = None
     cursor_indexed: bool = False
     changed: str = CHANGED
     keyed_by_number: frozenset[str] = frozenset()
-
-
-def quote(name: str) -> str:
-    """Quote an identifier for MySQL; percent signs are doubled for the driver's parameters."""
-    return "`" + name.replace("`", "``").replace("%", "%%") + "`"
 
 
 def read_pages(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]]:
@@ -58,6 +56,8 @@ def read_pages(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]
         yield _run(connection, (f"SELECT {_list(plan.expressions)} FROM {quote(plan.table)}", {}))
     elif plan.since is None:
         yield from _by_key(connection, plan)
+    elif plan.cursor in plan.key:
+        yield from _by_key(connection, replace(plan, changed=SINCE))
     elif plan.cursor_indexed:
         yield from _by_cursor(connection, plan)
     else:
