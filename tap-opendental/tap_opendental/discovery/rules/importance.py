@@ -49,7 +49,9 @@ _LIST_REFERENCED = 4
 _LIST_REFERS = 4
 _LIST_RATIO = 4
 
-_COPY_NAME = re.compile(r"(?:^|_)(?:bak|backup|old|copy|tmp|temp|zz)(?:_|\d|$)|\d{6,}$|^(?:temp|tmp|bak)|(?:bak|copy)$")
+_COPY_NAME = re.compile(
+    r"(?:^|_)(?:bak|backup|old|copy|tmp|temp|zz)(?:_|\d|$)|\d{6,}$|^(?:tmp|temp(?!l|or|er))|(?:bak|copy)$"
+)
 
 
 class _Ties(NamedTuple):
