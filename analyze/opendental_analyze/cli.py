@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
+from opendental_analyze.explain.cli import analyze
 from opendental_analyze.sandbox.cli import sandbox
+from opendental_analyze.terminal import printable
 from tap_opendental.errors import OpenDentalError
 from target_opendental_replica.errors import ReplicaError
 
@@ -20,7 +22,7 @@ class ExitCodes(click.Group):
         try:
             return super().invoke(ctx)
         except (OpenDentalError, ReplicaError) as error:
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
 
 
@@ -34,4 +36,5 @@ def main() -> None:
     """  # noqa: D301  # \b is click's mark for a paragraph that it leaves as it stands
 
 
+main.add_command(analyze)
 main.add_command(sandbox)

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from opendental_analyze.terminal import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -74,22 +76,23 @@ def show_steps(console: Console, *, every: float = EVERY) -> Iterator[Steps]:
 
 
 class PlainSteps:
-    """A line for each step; of steps that are counted, one every few seconds."""
+    """A line for each kind of step, which its first word names, and one every few seconds."""
 
     def __init__(self, console: Console, every: float) -> None:
         self._console = console
         self._every = every
         self._started = time.monotonic()
         self._next = self._started
+        self._kind = ""
 
     def __call__(self, step: str, done: int = 0, total: int = 0, /) -> None:
-        """Take note of a step, and say so unless it is one of many and the last was said just now."""
-        now = time.monotonic()
-        if total and now < self._next:
+        """Take note of a step, and say so if it is of a new kind or if it is time."""
+        now, kind = time.monotonic(), step.partition(" ")[0]
+        if kind == self._kind and now < self._next:
             return
-        self._next = now + self._every
+        self._kind, self._next = kind, now + self._every
         how_far = f" ({done:,}/{total:,})" if total else ""
-        line = f"{now - self._started:5.0f} s  {step}{how_far}"
+        line = f"{now - self._started:5.0f} s  {printable(step)}{how_far}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
@@ -104,6 +107,6 @@ def _live_steps(console: Console) -> Iterator[Steps]:
         def tell(step: str, done: int = 0, total: int = 0, /) -> None:
             how_far = f"{done:,}/{total:,}" if total else ""
             shown.total = total or None  # update() takes None for "as it was"
-            progress.update(task, description=f"{step:<28}", completed=done, how_far=how_far)
+            progress.update(task, description=f"{printable(step):<28}", completed=done, how_far=how_far)
 
         yield tell

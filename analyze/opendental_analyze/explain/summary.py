@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from rich.cells import cell_len
 from rich.text import Text
 
+from opendental_analyze.terminal import printable
 from tap_opendental.discovery.judgements import Importance
 from tap_opendental.discovery.table_config import STRATEGIES
 
@@ -44,11 +45,6 @@ def render_plain(lines: Iterable[Text]) -> str:
     return "".join(f"{line.plain.rstrip()}\n" for line in lines)
 
 
-def printable(name: str) -> str:
-    """Show a name whose characters a terminal might obey, or break the line at, with those escaped."""
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in name)
-
-
 def _render_head(analysis: SchemaAnalysis) -> tuple[Text, Text]:
     summary = analysis.summarize()
     server = f"{FLAVOURS[analysis.server.flavour]} {analysis.server.version.partition('-')[0]}"
@@ -62,7 +58,7 @@ def _render_head(analysis: SchemaAnalysis) -> tuple[Text, Text]:
         _count(summary["references"], "reference"),
     )
     known = f"knowledge of Open Dental {analysis.knowledge_version}"
-    title = (f"Database {printable(analysis.database)}", "bold"), f"  {server}, {analysis.analyzed_on}, {known}{probed}"
+    title = (f"Database {printable(analysis.database)}", "bold"), f"  {analysis.analyzed_on}{probed}, {server}, {known}"
     return Text.assemble(*title), Text("   ".join(totals))
 
 
@@ -144,7 +140,8 @@ def _describe_monitoring(tables: Sequence[TableAnalysis]) -> list[str]:
 
 
 def _describe_overrides(tables: Sequence[TableAnalysis]) -> list[str]:
-    counts = [len(table.config.overrides) + len(table.config.column_overrides) for table in tables]
+    configs = [table.config for table in tables]
+    counts = [len({*config.overrides} - {"reason"}) + len(config.column_overrides) for config in configs]
     if not any(counts):
         return ["none"]
     return [f"{_count(sum(counts), 'value')} that a person set, in {_count(sum(map(bool, counts)), 'table')}"]
