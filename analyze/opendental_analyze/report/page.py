@@ -32,7 +32,7 @@ _UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
 
 
 def render_report(analysis: Mapping[str, Any]) -> str:
-    """Return the page for one analysis, in the shape of `SchemaAnalysis.to_dict()`: HTML in ASCII, some 2 MB.
+    """Return the page for one analysis, in the shape of `SchemaAnalysis.to_dict()`: HTML, to be written as UTF-8, some 2 MB.
 
     Equal analyses give the same bytes. The page loads nothing: its Content-Security-Policy allows the one style and the
     one script that are in it, by their hashes, and no address at all. ValueError for a number that JSON has not (NaN).
@@ -40,7 +40,7 @@ def render_report(analysis: Mapping[str, Any]) -> str:
     script, style = _read_script(), _read("page.css")
     parts = {
         "policy": _policy(script, style),
-        "title": _ascii(escape(f"{analysis['database']}: schema analysis")),
+        "title": escape(f"{analysis['database']}: schema analysis"),
         "style": style,
         "script": script,
         "data": _render_data(analysis),
@@ -69,10 +69,6 @@ def _render_data(analysis: Mapping[str, Any]) -> str:
     """Write JSON in ASCII (U+2028 and the like are escaped) without a sign that HTML could take for its own."""
     text = json.dumps(analysis, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.translate(_UNSAFE)
-
-
-def _ascii(text: str) -> str:
-    return text.encode("ascii", "xmlcharrefreplace").decode("ascii")
 
 
 @cache

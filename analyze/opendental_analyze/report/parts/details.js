@@ -45,8 +45,19 @@ function drawReplication(table) {
     table.key !== replication.key && el("p", {}, badge("set by a person", "new"), " tables.yml reads by ", code(table.key)),
     el("p.muted", {}, `Updates ${words(table.usage.update_frequency)}: ${table.usage.reason}`, table.usage.recent_rows !== null && table.usage.recent_rows !== undefined && ` (${count(table.usage.recent_rows)} rows in the last week)`),
     rejected.length > 0 && el("h4", {}, "Turned down"),
-    rejected.length > 0 && el("ul.candidates", {}, rejected.map((candidate) => el("li", {}, el("div", {}, code(candidate.column), badge(words(candidate.verdict), "trap")), el("p.muted", {}, sentence(candidate.reason))))),
+    rejected.length > 0 && el("ul.candidates", {}, groupCandidates(rejected).map((group) => el("li", {}, el("div", {}, badge(words(group.verdict), "trap"), group.columns.map((column) => [" ", code(column)])), el("p.muted", {}, sentence(group.reason))))),
   ];
+}
+
+// Columns that were turned down for the same reason stand together.
+function groupCandidates(candidates) {
+  const groups = new Map();
+  for (const { column, verdict, reason } of candidates) {
+    const key = `${verdict}\n${reason}`;
+    if (!groups.has(key)) groups.set(key, { verdict, reason, columns: [] });
+    groups.get(key).columns.push(column);
+  }
+  return [...groups.values()];
 }
 
 const sentence = (text) => (text ? text[0].toUpperCase() + text.slice(1) : "");
@@ -76,7 +87,7 @@ function drawConfiguration(table) {
   const overridden = (key) => Object.hasOwn(configuration.overrides ?? {}, key) || Object.hasOwn(configuration.overrides ?? {}, key.split(".")[0]);
   const reasonOf = (key) => (Object.hasOwn(reasons, key) ? reasons[key] : null);
   return [
-    el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Configuration" }, el("table.grid.small", {}, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, code(key)),
+    el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Configuration" }, el("table.grid.small.settings", {}, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, code(key)),
       el("td", {}, valueText(value), overridden(key) && badge("set by a person", "new")), el("td.muted", {}, reasonOf(key))))))),
     (configuration.dependencies ?? []).length > 0 && el("p.dependencies", {}, el("span.muted", {}, "Loads after "), configuration.dependencies.map((name, at) => [at > 0 && ", ", tableLink(name)])),
   ];

@@ -1,7 +1,7 @@
 // Sizes as areas: a squarified treemap of buttons, one for each table that is large enough to be seen.
 
 const treemap = { size: "megabytes", colour: "importanceClass", cells: [] };
-const SMALLEST_CELL = 30; // square pixels
+const SMALLEST_CELL = 48; // square pixels
 const MOST_CELLS = 800;
 
 function setUpTreemap() {
