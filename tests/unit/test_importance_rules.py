@@ -163,12 +163,12 @@ def test_reasons_read_as_sentences_a_person_can_disagree_with():
     )  # fmt: skip
     assert choice == ImportanceChoice(
         "important",
-        50,
+        53,
         (
             "+30 clinical role: treatment and its record",
             "+3 refers to 1 table",
             "+10 edited all day",
-            "+7 size: at least 100,000 rows or 100 MB",
+            "+10 size: at least 100,000 rows or 100 MB",
         ),
     )
 
@@ -181,6 +181,25 @@ def test_references_to_itself_and_twice_to_one_table_count_once():
         table, rows=0, megabytes=0, usage=STATIC, references=itself, referenced_by=itself[:5], known=None
     )
     assert choice.reasons == ("+3 refers to 1 table",)
+
+
+@pytest.mark.parametrize(
+    ("rows", "megabytes", "points"),
+    [(0, 0.0, 0), (1, 0.0, 4), (999, 0.9, 4), (1_000, 0.0, 6), (0, 10.0, 8), (10**5, 0.1, 10), (5, 1_000.0, 12)],
+)
+def test_size_counts_a_little_by_rows_or_by_megabytes(rows, megabytes, points):
+    """The larger of the two counts; an empty table gets nothing."""
+    table = a_table("t")
+    choice = choose_importance(
+        table, rows=rows, megabytes=megabytes, usage=STATIC, references=[], referenced_by=[], known=None
+    )
+    assert choice.score == points
+    assert len(choice.reasons) == (points > 0)
+
+
+def test_a_clinics_own_table_is_no_copy_because_of_zz():
+    """Practices put zz before a name to move it to the end of a list; such a table may be alive."""
+    assert judge(a_table("zz_goals"), to=10, by=10).importance == "critical"
 
 
 def test_edits_count_only_where_they_show():

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from tap_opendental.discovery.knowledge import KnownTable, Role
     from tap_opendental.discovery.model import Table
 
-# Classes by score. Without a role the most that structure and size can give is 80, and the borders are lower.
-CRITICAL, IMPORTANT = 60, 46
+# Classes by score. Without a role the most that structure and size can give is 82, and the borders are lower.
+CRITICAL, IMPORTANT = 64, 49
 CRITICAL_WITHOUT_ROLE, IMPORTANT_WITHOUT_ROLE = 55, 34
 
 _POINTS_PER_TABLE = 3
 _MOST_POINTS_FOR_TIES = 30  # in each direction
-_CORE_POINTS = 30  # with those of its role, critical: also alone, or in a practice that has just begun
+_CORE_POINTS = 35  # with those of its role, critical: also alone, or in a practice that has just begun
 _ROLES: Mapping[Role, tuple[int, str]] = {
     "people": (30, "who the patients are"),
     "clinical": (30, "treatment and its record"),
@@ -42,7 +42,8 @@ _FREQUENCIES: Mapping[UpdateFrequency, tuple[int, str]] = {
     "moderate": (7, "edited often"),
     "low": (4, "edited now and then"),
 }
-_SIZES = ((10, 1_000_000, 1_000), (7, 100_000, 100), (4, 10_000, 10))  # points, from rows, or from MB
+_SIZES = ((12, 1_000_000, 1_000), (10, 100_000, 100), (8, 10_000, 10), (6, 1_000, 1))  # points, from rows, or from MB
+_IN_USE = 4  # points of a smaller table that is not empty
 
 # A list is pointed at by many and points at few itself; the borders keep patients and statements apart from it.
 _LIST_REFERENCED = 4
@@ -50,7 +51,7 @@ _LIST_REFERS = 4
 _LIST_RATIO = 4
 
 _COPY_NAME = re.compile(
-    r"(?:^|_)(?:bak|backup|old|copy|tmp|temp|zz)(?:_|\d|$)|\d{6,}$|^(?:tmp|temp(?!l|or|er))|(?:bak|copy)$"
+    r"(?:^|_)(?:bak|backup|old|copy|tmp|temp)(?:_|\d|$)|\d{6,}$|^(?:tmp|temp(?!l|or|er))|(?:bak|copy)$"
 )
 
 
@@ -117,6 +118,8 @@ def _from_size(rows: int, megabytes: float) -> Iterator[tuple[int, str]]:
         if rows >= many_rows or megabytes >= many_megabytes:
             yield points, f"size: at least {many_rows:,} rows or {many_megabytes:,} MB"
             return
+    if rows:
+        yield _IN_USE, "size: not empty"
 
 
 def _by_nature(table: Table, known: KnownTable | None, ties: _Ties) -> tuple[Importance, str] | None:
