@@ -204,7 +204,7 @@ def test_descriptions_say_what_the_type_does_not():
 )
 def test_the_type_in_raw_follows_the_tap_s_reading(mysql, raw):
     """Types are the tap's decision, turned into target-postgres's columns; a type that it cannot read has none."""
-    assert find_raw_type("clinicnote", {"name": "X", "type": mysql, "nullable": True}, None, None) == raw
+    assert find_raw_type("clinicnote", {"name": "X", "type": mysql, "nullable": True}, None) == raw
 
 
 def test_tables_that_the_tap_leaves_out_are_left_out_with_the_reason():

@@ -227,6 +227,10 @@ def broken(*path, **change):
         (broken("tables", 0, "configuration", batch_size=True), "batch_size: a whole number is expected"),
         (broken("tables", 0, primary_key=[1]), "at tables[0].primary_key[0]: text is expected"),
         (broken("tables", 0, configuration={}), "at tables[0].configuration.incremental_column: missing"),
+        (
+            broken("tables", 0, "configuration", column_overrides={"Note": {"precision": 2}}),
+            "at tables[0].configuration.column_overrides.Note.conversion_rule: missing",
+        ),
         ("[" * 100_000, "nested too deeply"),
     ],
 )

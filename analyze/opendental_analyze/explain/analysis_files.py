@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 
 FILE_NAME = "analysis.json"
 LIVE = "env:"
+ANY = "*"
 
 _NUMBER = (int, float)
 _TEXT_OR_NONE = (str, type(None))
-# What is read of an analysis.json: a type, types, an object with these keys, or a list of one shape.
+# What is read of an analysis.json: a type, types, an object with these keys (or with any), or a list of one shape.
 _COLUMN = {"name": str, "type": str, "nullable": bool, "default": _TEXT_OR_NONE, "kinds": dict, "patient_data": [str]}
 _COLUMN |= {"secret": _TEXT_OR_NONE}
 _INDEX = {"name": str, "unique": bool, "kind": str, "columns": [{"name": str}]}
 _REFERENCE = {"column": str, "to_table": str, "to_column": str, "source": str, "confidence": _NUMBER}
+_OVERRIDE = {"conversion_rule": str, "precision": (int, type(None))}
 _CONFIGURATION = {"incremental_column": _TEXT_OR_NONE, "extraction_strategy": str, "table_importance": str}
-_CONFIGURATION |= {"batch_size": int, "is_modeled": bool, "column_overrides": dict}
+_CONFIGURATION |= {"batch_size": int, "is_modeled": bool, "column_overrides": {ANY: _OVERRIDE}}
 _TABLE = {
     "name": str,
     "engine": str,
@@ -117,7 +119,8 @@ def _find_misfit(value: Any, shape: Any, place: str) -> str | None:  # noqa: ANN
 def _misfit_of_object(value: Any, shape: Mapping[str, Any], place: str) -> str | None:  # noqa: ANN401  # JSON
     if not isinstance(value, dict):
         return f"{place}: an object is expected"
-    for key, inner in shape.items():
+    keys = dict.fromkeys(value, shape[ANY]) if ANY in shape else shape
+    for key, inner in keys.items():
         where = f"{place}.{key}".lstrip(".")
         if key not in value:
             return f"{where}: missing"

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from tap_opendental.discovery.knowledge import KnownColumn
+    from tap_opendental.discovery.table_config import ColumnOverride
 
     _Facts = Mapping[str, Any]
 
 _INTEGERS = (("smallint", 2**15), ("integer", 2**31), ("bigint", 2**63))
 _TEXT_FORMATS = {"date": "date", "date-time": "timestamp without time zone", "time": "time without time zone"}
-_OVERRIDDEN = {"tinyint_to_boolean": "boolean", "decimal_round": "numeric"}
 _MEANINGS = {
     "ticks": "A duration in ticks of 100 ns.",
     "interval": "A duration: it may be negative or longer than a day.",
@@ -28,16 +28,16 @@ _MEANINGS = {
 }
 
 
-def find_raw_type(table: str, column: _Facts, known: KnownColumn | None, override: str | None) -> str | None:
+def find_raw_type(
+    table: str, column: _Facts, known: KnownColumn | None, override: ColumnOverride | None = None
+) -> str | None:
     """Name the PostgreSQL type that target-postgres gives the column; None when the tap cannot read its type.
 
-    `override` is a person's conversion rule for the column, if any.
+    `override` is a person's word on the column, if any.
     """
-    if override in _OVERRIDDEN:
-        return _OVERRIDDEN[override]
     fact = Column(column["name"], column["type"], nullable=column["nullable"])
     try:
-        schema = choose_reading(table, fact, known, ReadingOptions()).schema
+        schema = choose_reading(table, fact, known, ReadingOptions(), override).schema
     except UnknownTypeError:
         return None
     return _postgres_type(schema)

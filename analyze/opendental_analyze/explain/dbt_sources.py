@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from opendental_analyze.explain.dbt_columns import describe_column, escape_jinja, find_raw_type, is_plain
+from tap_opendental.discovery.table_config import ColumnOverride
 from tap_opendental.errors import NothingSelectedError
 
 if TYPE_CHECKING:
@@ -89,13 +90,17 @@ def _matches(table: _Facts, pattern: str) -> bool:
 def _loaded_columns(table: _Facts) -> list[_Facts]:
     """All but secrets and what a person excluded: only these exist in raw."""
     overrides = _overrides(table)
-    return [c for c in table["columns"] if c["secret"] is None and overrides.get(c["name"].lower()) != "exclude"]
+    excluded = {name for name, override in overrides.items() if override.conversion_rule == "exclude"}
+    return [c for c in table["columns"] if c["secret"] is None and c["name"].lower() not in excluded]
 
 
-def _overrides(table: _Facts) -> dict[str, str]:
-    """A person's conversion rules by the columns' names in lower case."""
+def _overrides(table: _Facts) -> dict[str, ColumnOverride]:
+    """A person's word on columns, by their names in lower case."""
     overrides = table["configuration"]["column_overrides"]
-    return {name.lower(): override["conversion_rule"] for name, override in overrides.items()}
+    return {
+        name.lower(): ColumnOverride(override["conversion_rule"], override["precision"])
+        for name, override in overrides.items()
+    }
 
 
 @dataclass(frozen=True)
