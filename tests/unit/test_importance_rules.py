@@ -116,6 +116,12 @@ def test_references_alone_find_the_middle_of_the_schema():
         assert len(named(choices, "critical") | named(choices, "important")) <= 20
 
 
+def test_a_name_alone_makes_no_reference():
+    """A list is what others point to: a table that only sounds like one is standard."""
+    assert judge(a_table("goaltype")).importance == "standard"
+    assert judge(a_table("goaltype"), by=1).importance == "reference"
+
+
 def test_a_leftover_without_a_primary_key_is_standard():
     """A copy that nothing identifies is not important, even if its columns refer to thirty tables."""
     copy = Table("procedurelog2", (Column("ProcNum", "bigint(20)"),))

@@ -43,10 +43,10 @@ def found(tables: list[Table], knowledge: Knowledge | None = None) -> list[str]:
 
 
 def test_names_alone_find_the_documented_references(by_name):
-    """Without the knowledge: at least 94% of the 761 documented references found, 99% of the answers on them right."""
+    """Without the knowledge: at least 95% of the 761 documented references found, 99% of the answers on them right."""
     answers = [reference for reference in by_name if documented(reference)]
     right = {(reference.table, reference.column) for reference in answers if is_right(reference)}
-    assert len(right) / 761 >= 0.94
+    assert len(right) / 761 >= 0.95
     assert len(right) / len(answers) >= 0.99
 
 
@@ -199,12 +199,23 @@ def test_polymorphic_keys_are_found_and_left_out():
 
 
 def test_text_codes_point_at_the_table_they_are_named_after(official):
-    """ProcCode and Icd10Code are keys in practice, although no table has them as primary key."""
-    tables = [*official, a_table("t", "", "ProcCode", "Icd10Code", "OtherCode", type_="varchar(255)")]
+    """ProcCode, Icd10Code and County are keys in practice, although no table has them as primary key."""
+    tables = [*official, a_table("t", "", "ProcCode", "Icd10Code", "county", "OtherCode", type_="varchar(255)")]
     assert [line for line in found(tables) if line.startswith("t.")] == [
         "t.ProcCode procedurecode.ProcCode alias",
         "t.Icd10Code icd10.Icd10Code name",
+        "t.county county.CountyName name",
     ]
+
+
+@pytest.mark.parametrize(
+    "name", ["", "_", "`", "a'b\"c", "%s", "日本", "Größe", "select", "_PatNum_", "1", "x" * 64, "\n"]
+)
+def test_hostile_names_are_names_like_others(name):
+    """Quotes, percent signs, reserved words, unicode and names without a letter are compared, never interpreted."""
+    tables = [a_table("patient", "PatNum"), a_table(name, f"{name}Num", name, "PatNum"), a_table("t", "", name)]
+    assert f"{name}.PatNum patient.PatNum name" in found(tables)
+    assert find_polymorphic(tables[1]) == ()
 
 
 def test_every_reference_has_its_reason(by_name):

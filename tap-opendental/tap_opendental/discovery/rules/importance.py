@@ -124,24 +124,32 @@ def _from_size(rows: int, megabytes: float) -> Iterator[tuple[int, str]]:
 
 def _by_nature(table: Table, known: KnownTable | None, ties: _Ties) -> tuple[Importance, str] | None:
     """Choose the class that a table has whatever its score, with the reason; None when the score decides."""
-    if known is None and not table.primary_key:
-        return "standard", "standard whatever it scores: no primary key and not one of Open Dental's tables, a leftover"
-    if known is None and _COPY_NAME.search(table.name.lower()):
-        return "standard", "standard whatever it scores: named like a copy"
+    role = known.role if known else None
+    if known is None and (why := _why_leftover(table)):
+        return "standard", f"standard whatever it scores: {why}"
     if why := why_log(table, known):
         return "audit", f"audit whatever it scores: {why}"
-    role = known.role if known else None
     if role in ("setup", "technical"):
         return "standard", f"standard whatever it scores: {role}, no record of the practice"
-    if role == "reference" or (role is None and _is_list(table, known, ties)):
-        return "reference", "reference whatever it scores: a list that others point to"
+    if role == "reference":
+        return "reference", "reference whatever it scores: known as a list that others point to"
+    if role is None and _is_list(table, known, ties):
+        return "reference", "reference whatever it scores: others point to it, and it points to few"
     return None
 
 
+def _why_leftover(table: Table) -> str | None:
+    """Say why a table that nobody knows is what somebody forgot to drop."""
+    if not table.primary_key:
+        return "no primary key and not one of Open Dental's tables, a leftover"
+    return "named like a copy" if _COPY_NAME.search(table.name.lower()) else None
+
+
 def _is_list(table: Table, known: KnownTable | None, ties: _Ties) -> bool:
-    if is_definition(table, known):
+    if ties.referenced_by and is_definition(table, known):
         return True
-    return ties.refers_to <= _LIST_REFERS and ties.referenced_by >= max(_LIST_REFERENCED, _LIST_RATIO * ties.refers_to)
+    least = max(_LIST_REFERENCED, _LIST_RATIO * ties.refers_to)
+    return ties.refers_to <= _LIST_REFERS and ties.referenced_by >= least
 
 
 def _by_score(score: int, role: Role | None) -> Importance:

@@ -160,7 +160,7 @@ class _Names:
     def _find_code(self, name: str) -> _Finding | None:
         target = self.codes.get(name)
         source: ReferenceSource = "alias" if name in TEXT_ALIASES else "name"
-        return _Finding(target, source, f"a code that {target.table} explains") if target else None
+        return _Finding(target, source, f"a code or a name from the list {target.table}") if target else None
 
     def _find_key(self, name: str) -> _Finding | None:
         target = self.keys.get(_compact(name))
@@ -203,18 +203,26 @@ def _key_of(table: Table) -> _Target:
 
 
 def _codes(tables: Sequence[Table]) -> Iterator[tuple[str, _Target]]:
-    """Text columns that are keys in practice: ``icd10.Icd10Code``, named after their table, and the aliases."""
-    present = {}
-    for table in tables:
-        present[table.name.lower()] = table
-        for column in table.columns:
-            name = _compact(column.name)
-            if name == f"{table.name.lower()}code" and column.base_type in _TEXT_KEYS:
-                yield name, _Target(table.name, column.name, column.base_type)
+    """Text columns that are keys in practice, by what refers to them.
+
+    Icd10Code refers to ``icd10.Icd10Code``, County to ``county.CountyName``: both are named after their table. The
+    aliases come last, so that they win.
+    """
+    present = {table.name.lower(): table for table in tables}
+    for lower, table in present.items():
+        for name, spelled in ((f"{lower}code", f"{lower}code"), (lower, f"{lower}name")):
+            if target := _text_target(table, spelled):
+                yield name, target
     for name, (owner, code) in TEXT_ALIASES.items():
-        spelled = _spelling(present[owner], code) if owner in present else None
-        if spelled:
-            yield name, _Target(present[owner].name, spelled, "varchar")
+        if owner in present and (target := _text_target(present[owner], code)):
+            yield name, target
+
+
+def _text_target(table: Table, column: str) -> _Target | None:
+    for candidate in table.columns:
+        if candidate.name.lower() == column.lower() and candidate.base_type in _TEXT_KEYS:
+            return _Target(table.name, candidate.name, candidate.base_type)
+    return None
 
 
 def _choose_owner(key: str, tables: list[Table], knowledge: Knowledge) -> Table | None:
