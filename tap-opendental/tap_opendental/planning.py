@@ -183,13 +183,15 @@ def _log_drift(adoptions: Mapping[str, Adoption], mode: str) -> None:
 def _plan(inputs: Inputs, name: str, adoption: Adoption) -> TablePlan:
     discovery, table = inputs.discovery, inputs.discovery.get_table_schema(name)
     config = choose_config(inputs, name)
-    cursor = config.incremental_column if config.is_incremental else None
-    with_columns = cursor is not None or inputs.settings.on_schema_change == "warn"
+    readings = _choose_readings(inputs, table, config, adoption)
+    cursor = config.incremental_column if config.incremental_column in readings else None
+    with_columns = config.is_incremental or inputs.settings.on_schema_change == "warn"
     return TablePlan(
         name=name,
-        readings=_choose_readings(inputs, table, config, adoption),
+        readings=readings,
         primary_key=table.primary_key,
         cursor=cursor,
+        incremental=config.is_incremental and cursor is not None,
         cursor_indexed=cursor is not None and leads_an_index(table, cursor),
         cursor_in_local_time=cursor is not None and table.column(cursor).base_type == "datetime",
         append_only=cursor is not None and (cursor,) == table.primary_key,
@@ -242,5 +244,5 @@ def _choose_readings(inputs: Inputs, table: Table, config: TableConfig, adoption
         for column in table.columns
         if not knowledge.is_secret(table.name, column.name)
         and column.name not in excluded
-        and (adoption.columns is None or column.name in adoption.columns)
+        and (adoption.columns is None or column.name in adoption.columns or column.name in table.primary_key)
     }

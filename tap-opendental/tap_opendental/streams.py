@@ -33,15 +33,17 @@ if TYPE_CHECKING:
 class TablePlan:
     """Everything a stream must know of its table; how it was judged is not among it.
 
-    `readings` holds the columns in the table's order, secrets left out. An `append_only` table has its growing key as
-    `cursor`. `structure` is what the state remembers once the stream is done; `read_whole` passes over the bookmark
-    once; `refusal` says why the stream may not be read.
+    `readings` holds the columns in the table's order, secrets left out. `cursor` is the column that shows changes, if
+    there is one, and `incremental` whether to go by it; an `append_only` table has its growing key there. `structure`
+    is what the state remembers once the stream is done; `read_whole` passes over the bookmark once; `refusal` says why
+    the stream may not be read.
     """
 
     name: str
     readings: Mapping[str, Reading]
     primary_key: tuple[str, ...]
     cursor: str | None
+    incremental: bool
     cursor_indexed: bool
     cursor_in_local_time: bool
     append_only: bool
@@ -73,7 +75,7 @@ class TableStream(Stream):
         self._source = source
         self._version_to_activate: int | None = None
         self.primary_keys = plan.primary_key
-        self._replicate_by(plan.cursor)
+        self._replicate_by(plan.cursor if plan.incremental else None)
         self.rows_read = 0
         self.altered: Counter[str] = Counter()
 
@@ -179,11 +181,14 @@ class TableStream(Stream):
             if column := entry.metadata.get(("properties", name)):
                 column.selected = True  # no row can be merged, and no bookmark moved, without them
         self.primary_keys = self._plan.primary_key
-        self._replicate_by(None if method == "FULL_TABLE" else self._plan.cursor)
+        self._replicate_by(self._plan.cursor if self._is_incremental(method, key) else None)
 
     def _replicate_by(self, cursor: str | None) -> None:
         self.replication_key = cursor
         self.forced_replication_method = "INCREMENTAL" if cursor else "FULL_TABLE"
+
+    def _is_incremental(self, method: str | None, key: str | None) -> bool:
+        return method == "INCREMENTAL" or (method is None and (self._plan.incremental or key is not None))
 
     def _loses_nothing(self, method: str | None, key: str | None) -> bool:
         if method == "INCREMENTAL":

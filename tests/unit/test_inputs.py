@@ -23,7 +23,7 @@ def test_a_good_state_is_taken():
         ({"bookmarks": []}, "`bookmarks`"),
         ({"bookmarks": {"patient": 7}}, "stream patient"),
         ({"bookmarks": {"patient": {"replication_key_value": "garbage"}}}, "stream patient"),
-        ({"bookmarks": {"patient": {"replication_key_value": 17}}}, "stream patient"),
+        ({"bookmarks": {"patient": {"replication_key_value": 17.5}}}, "stream patient"),
         ({"bookmarks": {"patient": {"replication_key_value": "0001-01-01T00:00:00+05:00"}}}, "stream patient"),
     ],
 )

@@ -1,0 +1,88 @@
+"""A moved structure: what each mode does, when a table is read whole again, and what the state remembers."""
+
+import pytest
+
+from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
+from tap_opendental.drift import Structure, adopt
+
+OLD = Table("t", (Column("k", "bigint(20)", nullable=False), Column("v", "varchar(10)")), ("k",))
+ADDED = Table("t", (*OLD.columns, Column("new", "int(11)")), ("k",))
+RETYPED = Table("t", (OLD.columns[0], Column("v", "varchar(20)")), ("k",))
+DROPPED = Table("t", OLD.columns[:1], ("k",))
+INDEXED = Table("t", OLD.columns, ("k",), (Index("i", (IndexColumn("v"),)),))
+WAS = Structure.of(OLD)
+
+
+def test_nothing_moved_nothing_happens():
+    """The reviewed and remembered structure is read as it is, in every mode."""
+    for mode in ("evolve", "warn", "fail"):
+        adoption = adopt(WAS, WAS, OLD.schema_hash, mode)
+        assert (adoption.columns, adoption.read_whole, adoption.notice, adoption.refusal) == (None, False, None, None)
+
+
+@pytest.mark.parametrize(
+    ("table", "whole", "notice"),
+    [
+        (ADDED, True, "added new"),
+        (RETYPED, True, "of another type v"),
+        (DROPPED, False, "dropped v"),
+        (INDEXED, False, "defaults or indexes moved"),
+    ],
+)
+@pytest.mark.parametrize("reviewed", [OLD.schema_hash, None])
+def test_evolve_reads_whole_when_old_rows_may_hold_new_values(table, whole, notice, reviewed):
+    """An added or retyped column fills rows whose timestamp did not move; a dropped one or an index does not."""
+    adoption = adopt(Structure.of(table), WAS, reviewed, "evolve")
+    assert (adoption.columns, adoption.read_whole, adoption.notice) == (None, whole, notice)
+    assert adoption.remember == Structure.of(table)
+
+
+def test_a_table_is_read_whole_once():
+    """Once the state remembers the new structure, later runs follow the bookmark again, reviewed or not."""
+    now = Structure.of(ADDED)
+    assert adopt(now, now, OLD.schema_hash, "evolve").read_whole is False
+    assert adopt(now, now, OLD.schema_hash, "evolve").notice == "not the reviewed structure"
+    assert adopt(now, now, ADDED.schema_hash, "evolve").notice is None
+
+
+def test_a_reviewed_change_is_read_whole_too():
+    """After the review the new columns flow: the old rows are sent again, in every mode."""
+    for mode in ("evolve", "warn", "fail"):
+        adoption = adopt(Structure.of(ADDED), WAS, ADDED.schema_hash, mode)
+        assert (adoption.columns, adoption.read_whole, adoption.refusal) == (None, True, None)
+
+
+@pytest.mark.parametrize("reviewed", [OLD.schema_hash, None])
+def test_warn_goes_on_with_the_old_columns(reviewed):
+    """New columns stay out night after night, since the state goes on remembering the old ones."""
+    adoption = adopt(Structure.of(ADDED), WAS, reviewed, "warn")
+    assert adoption.columns == {"k", "v"}
+    assert adoption.remember == WAS
+    assert adoption.notice == "added new"
+    assert not adoption.read_whole
+
+
+def test_warn_without_a_memory_reads_what_is_there():
+    """On a first run no column is old: everything is read, with a line."""
+    adoption = adopt(Structure.of(ADDED), None, OLD.schema_hash, "warn")
+    assert adoption.columns is None
+    assert adoption.notice == "not the reviewed structure"
+
+
+@pytest.mark.parametrize(("remembered", "reviewed"), [(WAS, OLD.schema_hash), (WAS, None), (None, OLD.schema_hash)])
+def test_fail_refuses(remembered, reviewed):
+    """What moved since the review, or since the last run where there is no tables.yml, is not read."""
+    assert adopt(Structure.of(ADDED), remembered, reviewed, "fail").refusal
+
+
+def test_a_moved_hash_without_known_columns_is_read_whole():
+    """A state that knows only the hash cannot tell that nothing was added: better to send the rows again."""
+    assert adopt(Structure.of(INDEXED), Structure(OLD.schema_hash), None, "evolve").read_whole
+
+
+def test_the_state_says_what_it_was_told():
+    """Structure survives the state, whatever stands there is survived too."""
+    assert Structure.from_state(WAS.to_state(with_columns=True)) == WAS
+    assert Structure.from_state(WAS.to_state(with_columns=False)) == Structure(WAS.schema_hash)
+    for foreign in (None, 3, {}, {"hash": 3}, {"hash": "x", "columns": 3}, {"hash": "x", "columns": [[1]]}):
+        assert (Structure.from_state(foreign) or Structure("")).columns == {}
