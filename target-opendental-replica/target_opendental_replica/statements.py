@@ -118,7 +118,8 @@ def _key_columns(table: str, index: str, columns: Iterable[Mapping[str, Any]], k
             raise TableFactsError(f"index {table}.{index}: there is no column {name!r}")
         if length is not None and (type(length) is not int or length < 1):
             raise TableFactsError(f"index {table}.{index}: {length!r} is not the length of a prefix")
-        rendered.append(quote(name) + ("" if length is None else f"({length})"))
+        prefix = "" if length is None else f"({length})"
+        rendered.append(quote(name) + prefix + (" DESC" if column.get("descending") else ""))
     return ", ".join(rendered)
 
 

@@ -165,8 +165,9 @@ def env(place: Sandbox, *, dotenv: bool, as_json: bool) -> None:
 @sandbox.command()
 @_root
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Choice of what happens.")
+@click.option("--no-upgrade", is_flag=True, help="Leave the structure as it is: no upgrade after hours.")
 @click.option("--json", "_as_json", is_flag=True, help="Print JSON, as it does anyway.")
-def day(place: Sandbox, *, seed: int, _as_json: bool) -> None:
+def day(place: Sandbox, *, seed: int, no_upgrade: bool, _as_json: bool) -> None:
     """Play one day at the practice and print what happened as JSON.
 
     \b
@@ -176,7 +177,7 @@ def day(place: Sandbox, *, seed: int, _as_json: bool) -> None:
 
     with place.locked():
         admin = databases.connect(mariadb_url(place.state, ADMIN, SOURCE))
-        _print_json(play_day(admin, database=SOURCE, seed=seed))
+        _print_json(play_day(admin, database=SOURCE, seed=seed, with_upgrade=not no_upgrade))
 
 
 def _bring_up(place: Sandbox, *, as_json: bool, afresh: bool, **filling: Any) -> None:  # noqa: ANN401  # click's options

@@ -24,8 +24,8 @@ _SESSION: Final = "SET SESSION sql_mode = '', time_zone = '+00:00'"
 _NEXT_SECOND: Final = "DO SLEEP(1.01 - MICROSECOND(NOW(6)) / 1000000)"
 
 
-def play_day(engine: Engine, *, database: str, seed: int) -> Mapping[str, Any]:
-    """Play one day and tell what it did (see the package for the shape)."""
+def play_day(engine: Engine, *, database: str, seed: int, with_upgrade: bool = True) -> Mapping[str, Any]:
+    """Play one day and tell what it did (see the package for the shape); without the upgrade no structure moves."""
     knowledge = load_knowledge()
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(_SESSION)
@@ -35,6 +35,8 @@ def play_day(engine: Engine, *, database: str, seed: int) -> Mapping[str, Any]:
         writer = Writer(connection=connection, database=database, tables=tables, random=random)
         started = _server_time(connection)
         _work(writer, knowledge)
+        if with_upgrade:
+            upgrade(writer)
         finished = _server_time(connection)
     return {"seed": seed, "started_at": started, "finished_at": finished, **_tell(writer, knowledge)}
 
@@ -53,7 +55,6 @@ def _work(writer: Writer, knowledge: Knowledge) -> None:
     unseen.delete_rows(writer)
     if merged_into is not None:
         unseen.delete_after_merge(writer, merged_into)
-    upgrade(writer)
 
 
 def _server_time(connection: Connection) -> str:
