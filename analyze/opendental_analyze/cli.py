@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from importlib.metadata import version
+from io import TextIOWrapper
 from typing import Any
 
 import click
@@ -19,6 +21,9 @@ class ExitCodes(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command that was asked for."""
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):  # a name that the terminal's encoding lacks is escaped, not an error
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except (OpenDentalError, ReplicaError) as error:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,10 +22,10 @@ from tap_opendental.errors import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from click.testing import Result
 
+OPENDENTAL = Path(sys.executable).with_name("opendental")
 FILES = {"tables.yml", "analysis.json", "summary.txt", "report.html"}
 
 
@@ -221,6 +224,7 @@ def test_only_the_tables_that_a_pattern_names_are_analysed_again(run, two_tables
     assert after["patient"] == before["patient"]
     assert after["feesched"]["schema_hash"] != before["feesched"]["schema_hash"]
     assert [table["name"] for table in json.loads(run.read()["analysis.json"])["tables"]] == ["feesched"]
+    assert "1 table like FEE* (1 empty)" in run.read()["summary.txt"]
 
 
 def test_a_probe_looks_at_rows_and_moves_no_decision(run, two_tables, execute):
@@ -244,6 +248,30 @@ def test_hostile_names_are_shown_and_written(run, execute):
     assert result.exit_code == ExitCode.OK
     assert name in run.load_tables()
     assert "\x1b" not in result.stdout + result.stderr
+
+
+def test_a_comment_alone_is_no_decision(run, two_tables):
+    """A file that says the same in other words would be written anew, and the command says that it is only that."""
+    run()
+    path = run.folder / "tables.yml"
+    path.write_text(path.read_text("utf-8") + "# seen by me\n", encoding="utf-8")
+    result = run("--check")
+    assert result.exit_code == ExitCode.WOULD_CHANGE
+    assert "would change in what is no decision" in result.stdout
+
+
+def test_a_terminal_without_unicode_shows_names_escaped(run, execute, tmp_path):
+    """A name that stdout's encoding lacks is no traceback; JSON stays JSON."""
+    execute("CREATE TABLE `täble表` (Id int PRIMARY KEY) ENGINE=MyISAM")
+    run()
+    execute("DROP TABLE `täble表`", "CREATE TABLE `öther` (Id int PRIMARY KEY) ENGINE=MyISAM")
+    command = [OPENDENTAL, "analyze", "--check", "--output", run.folder]
+    environment = {**os.environ, **run.environment, "PYTHONIOENCODING": "latin-1"}
+    said = subprocess.run(command, env=environment, capture_output=True, check=False)
+    assert said.returncode == ExitCode.WOULD_CHANGE, said.stderr
+    assert b"- t\xe4ble\\u8868" in said.stdout
+    said = subprocess.run([*command, "--json"], env=environment, capture_output=True, check=False)
+    assert {change["table"] for change in json.loads(said.stdout)["changes"]} == {"täble表", "öther"}
 
 
 def fails(result: Result, code: ExitCode, *words: str) -> None:

@@ -15,7 +15,7 @@ from opendental_analyze.explain.address import read_address
 from opendental_analyze.explain.dbt_cli import dbt_sources
 from opendental_analyze.explain.diff_cli import diff
 from opendental_analyze.explain.explanation import Explanation, Wish, explain_source, write_explanation
-from opendental_analyze.explain.summary import WIDTH, render_plain, render_summary
+from opendental_analyze.explain.summary import WIDTH, render_plain
 from opendental_analyze.explain.writing import require_folder
 from opendental_analyze.progress import show_steps
 from opendental_analyze.project import find_project
@@ -87,11 +87,11 @@ def _print(explanation: Explanation, files: dict[str, Path], *, as_json: bool) -
         click.echo(f"warning: {printable(warning)}", err=True)
     if as_json:
         paths = {name: str(path) for name, path in files.items()}
-        click.echo(json.dumps({**explanation.to_dict(), "files": paths}, indent=2, ensure_ascii=False))
+        click.echo(json.dumps({**explanation.to_dict(), "files": paths}, indent=2))
         return
     console = Console(highlight=False, soft_wrap=True)
     width = min(WIDTH, console.width) if console.is_terminal else WIDTH
-    lines = render_summary(explanation.analysis, first=explanation.is_first, width=width)
+    lines = explanation.summary(width)
     if console.is_terminal:
         for line in lines:
             console.print(line)
@@ -108,7 +108,9 @@ def _describe_outcome(explanation: Explanation, files: dict[str, Path]) -> str:
         return f"Wrote {folder}: tables.yml ({'new' if explanation.is_first else changed}), {others}"
     if not explanation.would_change:
         return "tables.yml would stay as it is"
-    return "tables.yml would be written" if explanation.is_first else "tables.yml would change"
+    if explanation.is_first or explanation.analysis.changes:
+        return f"tables.yml would {'be written' if explanation.is_first else 'change'}"
+    return "tables.yml would change in what is no decision: comments, order, dates"
 
 
 for _command in (diff, dbt_sources):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from opendental_analyze.explain.summary import render_plain, render_summary
+from opendental_analyze.explain.summary import WIDTH, render_plain, render_summary
 from opendental_analyze.explain.writing import write_files
 from opendental_analyze.report import render_report
 from tap_opendental.connector import create_source_engine
@@ -19,6 +19,8 @@ from tap_opendental.files import read_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
+
+    from rich.text import Text
 
     from opendental_analyze.progress import Steps
     from tap_opendental.connector import SourceAddress
@@ -40,6 +42,7 @@ class Wish:
 class Explanation:
     """An analysis, the tables.yml that follows from it, and the text of the last one (None if there was none)."""
 
+    wish: Wish
     analysis: SchemaAnalysis
     tables_text: str
     previous_text: str | None
@@ -53,6 +56,10 @@ class Explanation:
     def is_first(self) -> bool:
         """True when there was no tables.yml."""
         return self.previous_text is None
+
+    def summary(self, width: int = WIDTH) -> tuple[Text, ...]:
+        """Return the lines for a terminal of that many columns."""
+        return render_summary(self.analysis, first=self.is_first, patterns=self.wish.patterns, width=width)
 
     def warnings(self) -> list[str]:
         """A line for each problem in tables.yml and for each table that was left out."""
@@ -87,7 +94,7 @@ def explain_source(address: SourceAddress, folder: Path, wish: Wish, progress: S
         )
     finally:
         engine.dispose()
-    return Explanation(analysis, render_tables_file(analysis.configs), text)
+    return Explanation(wish, analysis, render_tables_file(analysis.configs), text)
 
 
 def write_explanation(explanation: Explanation, folder: Path) -> dict[str, Path]:
@@ -96,7 +103,7 @@ def write_explanation(explanation: Explanation, folder: Path) -> dict[str, Path]
     texts = {
         REPORT: render_report(content),
         ANALYSIS: json.dumps(content, indent=1, ensure_ascii=False) + "\n",
-        SUMMARY: render_plain(render_summary(explanation.analysis, first=explanation.is_first)),
+        SUMMARY: render_plain(explanation.summary()),
         TABLES: explanation.tables_text,
     }
     return write_files(folder, texts)

@@ -26,17 +26,19 @@ COLOURS = {"critical": "bold red", "important": "yellow", "reference": "cyan", "
 _GAP = "    "
 
 
-def render_summary(analysis: SchemaAnalysis, *, first: bool, width: int = WIDTH) -> tuple[Text, ...]:
+def render_summary(
+    analysis: SchemaAnalysis, *, first: bool, patterns: Sequence[str] = (), width: int = WIDTH
+) -> tuple[Text, ...]:
     """Render at most 40 lines of at most `width` columns; below 100 columns the two tables stand one above the other.
 
-    `first` says that there was no tables.yml to compare with.
+    `first` says that there was no tables.yml to compare with; `patterns` are those that chose the tables, if any did.
     """
     blank = (Text(),)
     importance = _render_block("Importance", get_args(Importance), _group(analysis.tables, "importance"), 11)
     strategies = _render_block("Read as", STRATEGIES, _group(analysis.tables, "strategy"), 22)
     blocks = _beside(importance, strategies) if width >= WIDTH else (*importance, *blank, *strategies)
     news = (*_render_changes(analysis, first=first), *_render_doubts(analysis, width))
-    lines = (*_render_head(analysis), *blank, *blocks, *blank, *_render_facts(analysis, width), *blank, *news)
+    lines = (*_render_head(analysis, patterns), *blank, *blocks, *blank, *_render_facts(analysis, width), *blank, *news)
     return tuple(_fit(line, width) for line in lines)
 
 
@@ -45,13 +47,14 @@ def render_plain(lines: Iterable[Text]) -> str:
     return "".join(f"{line.plain.rstrip()}\n" for line in lines)
 
 
-def _render_head(analysis: SchemaAnalysis) -> tuple[Text, Text]:
+def _render_head(analysis: SchemaAnalysis, patterns: Sequence[str]) -> tuple[Text, Text]:
     summary = analysis.summarize()
     server = f"{FLAVOURS[analysis.server.flavour]} {analysis.server.version.partition('-')[0]}"
     probed = ", data sampled" if analysis.probed else ""
     about = "" if all(table.size.exact for table in analysis.tables) else "about "
+    only = f" like {', '.join(map(printable, patterns))}" if patterns else ""
     totals = (
-        f"{_count(summary['tables'], 'table')} ({summary['empty_tables']:,} empty)",
+        f"{_count(summary['tables'], 'table')}{only} ({summary['empty_tables']:,} empty)",
         _count(summary["columns"], "column"),
         f"{about}{_count(summary['rows'], 'row')}",
         f"{summary['megabytes']:,.1f} MB",

@@ -34,7 +34,10 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            drafts[_write_draft(paths[name], text)] = _resolve(paths[name])
+            path = _resolve(paths[name])
+            draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+            drafts[draft] = path
+            _write_draft(draft, text, like=path)
         for draft, path in drafts.items():
             draft.replace(path)
     except OSError as error:
@@ -42,7 +45,7 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:
     finally:
         for draft in drafts:
             with suppress(OSError):
-                draft.unlink()
+                draft.unlink(missing_ok=True)
     return paths
 
 
@@ -54,19 +57,11 @@ def _resolve(path: Path) -> Path:
     return path
 
 
-def _write_draft(path: Path, text: str) -> Path:
-    """Write a text beside its place, with the rights that the file has had; nobody's draft stays behind."""
-    path = _resolve(path)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    try:
-        with draft.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            draft.chmod(path.stat().st_mode & 0o777)
-    except OSError:
-        with suppress(OSError):
-            draft.unlink()
-        raise
-    return draft
+def _write_draft(draft: Path, text: str, *, like: Path) -> None:
+    """Put a text on the disk, with the rights of the file that it will replace."""
+    with draft.open("w", encoding="utf-8", newline="\n") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    if like.exists():
+        draft.chmod(like.stat().st_mode & 0o777)
