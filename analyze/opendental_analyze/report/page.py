@@ -32,7 +32,7 @@ _UNSAFE = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&"}
 
 
 def render_report(analysis: Mapping[str, Any]) -> str:
-    """Return the page for one analysis, in the shape of `SchemaAnalysis.to_dict()`: HTML, to be written as UTF-8, some 2 MB.
+    """Return the page for one analysis, in the shape of `SchemaAnalysis.to_dict()`: HTML for UTF-8, some 2 MB.
 
     Equal analyses give the same bytes. The page loads nothing: its Content-Security-Policy allows the one style and the
     one script that are in it, by their hashes, and no address at all. ValueError for a number that JSON has not (NaN).

@@ -38,10 +38,12 @@ function newsOf(table) {
 function drawReplication(table) {
   const { replication } = table;
   const rejected = replication.candidates.filter((candidate) => candidate.column !== replication.key);
-  const notes = [replication.key && (replication.indexed ? "indexed" : "not indexed"), replication.append_only && "append-only", replication.method === "INCREMENTAL" ? "incremental" : "full table"].filter(Boolean);
+  const notes = [replication.key && (replication.indexed ? "indexed" : "not indexed"), replication.append_only && "append-only"].filter(Boolean);
+  const whole = table.key && table.strategy === "full_table";
   return [
     el("p.answer", {}, replication.key ? code(replication.key) : el("b", {}, "none"), notes.map((note) => badge(note))),
     el("p", {}, sentence(replication.reason)),
+    whole && el("p", {}, "Read whole all the same: ", table.reasons.extraction_strategy ?? "its strategy is full table"),
     table.key !== replication.key && el("p", {}, badge("set by a person", "new"), " tables.yml reads by ", code(table.key)),
     el("p.muted", {}, `Updates ${words(table.usage.update_frequency)}: ${table.usage.reason}`, table.usage.recent_rows !== null && table.usage.recent_rows !== undefined && ` (${count(table.usage.recent_rows)} rows in the last week)`),
     rejected.length > 0 && el("h4", {}, "Turned down"),
@@ -81,14 +83,14 @@ function drawConfiguration(table) {
   const { configuration, reasons } = table;
   const rows = Object.entries(configuration).filter(([key]) => !HIDDEN_SETTINGS.has(key)).flatMap(([key, value]) => {
     if (key !== "monitoring" || typeof value !== "object" || !value) return [[key, value]];
-    return Object.entries(value).map(([part, each]) => [`${key}.${part}`, each]);
+    return Object.entries(value).map(([part, each], at) => [`${key}.${part}`, each, at === 0 ? key : null]);
   });
   rows.sort(([a], [b]) => settingOrder(a) - settingOrder(b) || compareText(a, b));
   const overridden = (key) => Object.hasOwn(configuration.overrides ?? {}, key) || Object.hasOwn(configuration.overrides ?? {}, key.split(".")[0]);
   const reasonOf = (key) => (Object.hasOwn(reasons, key) ? reasons[key] : null);
   return [
-    el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Configuration" }, el("table.grid.small.settings", {}, el("tbody", {}, rows.map(([key, value]) => el("tr", {}, el("th", { scope: "row" }, code(key)),
-      el("td", {}, valueText(value), overridden(key) && badge("set by a person", "new")), el("td.muted", {}, reasonOf(key))))))),
+    el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Configuration" }, el("table.grid.small.settings", {}, el("tbody", {}, rows.map(([key, value, explained = key]) => el("tr", {}, el("th", { scope: "row" }, code(key)),
+      el("td", {}, valueText(value), overridden(key) && badge("set by a person", "new")), el("td.muted", {}, reasonOf(explained))))))),
     (configuration.dependencies ?? []).length > 0 && el("p.dependencies", {}, el("span.muted", {}, "Loads after "), configuration.dependencies.map((name, at) => [at > 0 && ", ", tableLink(name)])),
   ];
 }
@@ -110,8 +112,8 @@ function drawColumns(table) {
   const targets = new Map(table.references.map((reference) => [reference.column, reference]));
   const rows = table.columns.map((column) => el("tr", {}, el("th", { scope: "row" }, code(column.name)),
     el("td", {}, el("span.type", {}, column.type), column.nullable && el("span.muted", {}, " null"), column.default !== null && column.default !== "NULL" && el("span.muted.default", {}, ` default ${column.default}`)),
-    el("td", {}, badgesOf(table, column, targets.get(column.name)))));
-  return el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Columns" }, el("table.grid.small", {}, el("tbody", {}, rows)));
+    el("td", {}, el("div.badges", {}, badgesOf(table, column, targets.get(column.name))))));
+  return el("div.scroll", { tabindex: "0", role: "region", "aria-label": "Columns" }, el("table.grid.small.columns", {}, el("tbody", {}, rows)));
 }
 
 function badgesOf(table, column, reference) {

@@ -10,7 +10,7 @@ function drawDrift() {
     driftList("Left out", `${plural(leftOut.length, "table")} left out`, leftOut, (entry) => el("li", {}, nameText(entry.table), " ", el("span.change", {}, entry.reason))),
     driftList("Missing", `${plural(missing.length, "official table")} not seen`, missing, (name) => el("li", {}, nameText(name))),
   ].filter(Boolean);
-  const quietly = "Nothing changed, nothing left out, no problem.";
+  const quietly = "No difference from the last tables.yml, or there was none; nothing left out, no problem.";
   replace(byId("drift"), el("div.panel-head", {}, el("h2", { id: "drift-title" }, "Since the last run")),
     columns.length ? el("div.drift", {}, columns) : el("p.muted", {}, quietly));
 }

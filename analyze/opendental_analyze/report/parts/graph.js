@@ -50,7 +50,7 @@ function layOut(box, table, sides) {
 const placeOf = ({ x, y, width, height }) => ({ left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px` });
 
 function arrowHead() {
-  return svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 7, markerHeight: 7, orient: "auto-start-reverse" }, svg("path.arrow", { d: "M0 0L8 4L0 8z" })));
+  return svg("defs", {}, svg("marker", { id: "arrow", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 8, markerHeight: 8, markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, svg("path.arrow", { d: "M0 0L8 4L0 8z" })));
 }
 
 function drawNode(node, edge, table, sides, box) {

@@ -17,14 +17,13 @@ function drawMasthead() {
 
 function drawTiles() {
   const { summary } = model.analysis;
-  const traps = Object.entries(summary.traps ?? {}).filter(([, value]) => value);
-  const avoided = traps.filter(([key]) => key !== "no_primary_key");
+  const avoided = Object.keys(TRAPS).filter((key) => summary.traps?.[key]);
   replace(
     byId("tiles"),
     tile("Tables", count(summary.tables), `${count(summary.columns)} columns, ${plural(summary.empty_tables, "empty table")}`),
     tile("Size", sizeText(summary.megabytes), `${millions(summary.rows)} rows`),
     tile("Replication keys", count(summary.incremental_columns), incrementalShare()),
-    tile("Traps avoided", count(sum(avoided)), avoided.map(([key, value]) => `${count(value)} ${words(key)}`).join(", ") || "no column would have misled"),
+    tile("Traps avoided", count(avoided.reduce((total, key) => total + summary.traps[key], 0)), avoided.map((key) => plural(summary.traps[key], ...TRAPS[key])).join(", ") || "no column would have misled"),
     tile("References", count(summary.references), "columns that hold keys of other tables"),
     tile("Monitored", count(summary.monitored), "tables that raise an alert when they fail"),
     tile("Secrets withheld", count(summary.secrets), "columns that are never read"),
@@ -34,7 +33,13 @@ function drawTiles() {
   );
 }
 
-const sum = (entries) => entries.reduce((total, [, value]) => total + value, 0);
+// Columns that look like a replication key, and would lose changes.
+const TRAPS = {
+  event_time: ["event time"],
+  insert_only: ["insert-only time"],
+  dead_copy: ["dead copy", "dead copies"],
+  unusable: ["unusable key"],
+};
 
 function incrementalShare() {
   const all = model.tables.reduce((total, table) => total + table.rows, 0);

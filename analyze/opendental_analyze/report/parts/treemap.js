@@ -1,12 +1,13 @@
 // Sizes as areas: a squarified treemap of buttons, one for each table that is large enough to be seen.
 
-const treemap = { size: "megabytes", colour: "importanceClass", cells: [] };
+const treemap = { size: "megabytes", colour: "importanceClass", cells: [], tables: new Map() };
 const SMALLEST_CELL = 48; // square pixels
 const MOST_CELLS = 800;
 
 function setUpTreemap() {
-  // A small practice has few tables of 0.1 MB or more: its rows tell more.
-  if (model.tables.filter((table) => table.megabytes > 0).length < 12) treemap.size = "rows";
+  // In a small practice most tables are below 0.05 MB: its rows tell more.
+  const drawn = (size) => model.tables.filter((table) => table[size] > 0).length;
+  if (drawn("megabytes") * 3 < drawn("rows")) treemap.size = "rows";
   replace(
     byId("treemap-switches"),
     switcher("Area", [["megabytes", "MB"], ["rows", "rows"]], "size"),
@@ -32,11 +33,12 @@ function drawTreemap() {
   const box = byId("treemap");
   const [width, height] = [box.clientWidth, box.clientHeight];
   const entries = entriesBySize(width * height);
-  const focused = box.contains(document.activeElement) ? document.activeElement.dataset.at : null;
+  const focused = treemap.tables.get(document.activeElement);
+  treemap.tables.clear();
   treemap.cells = squarify(entries, { x: 0, y: 0, width, height }).map(drawCell);
   replace(box, treemap.cells);
   markTreemap();
-  if (focused !== null) treemap.cells[Math.min(focused, treemap.cells.length - 1)]?.focus();
+  if (focused) treemap.cells.find((cell) => treemap.tables.get(cell) === focused)?.focus();
   drawLegend();
 }
 
@@ -49,7 +51,7 @@ function entriesBySize(area) {
   const small = rest.reduce((all, table) => all + table[treemap.size], 0);
   if (rest.length) entries.push({ rest: rest.length, value: Math.max(small, (total * 60) / Math.max(area, 1)) });
   noteLeftOut(model.tables.length - sized.length);
-  return entries;
+  return entries.sort((a, b) => b.value - a.value);
 }
 
 function noteLeftOut(zero) {
@@ -97,48 +99,38 @@ function placeRow(row, area, space, placed) {
     : { ...space, y: space.y + thickness, height: space.height - thickness };
 }
 
-function drawCell(cell, at) {
-  const place = { left: `${cell.x}px`, top: `${cell.y}px`, width: `${Math.max(cell.width - 2, 1)}px`, height: `${Math.max(cell.height - 2, 1)}px` };
-  const labelled = cell.width > 42 && cell.height > 20;
-  if (cell.rest) {
-    return el("span.cell.rest", { style: place, title: `${plural(cell.rest, "smaller table")}` }, labelled && `+ ${count(cell.rest)}`);
-  }
+function drawCell(cell) {
+  const gap = Math.min(cell.width, cell.height) > 12 ? 2 : 1;
+  const place = { left: `${cell.x}px`, top: `${cell.y}px`, width: `${Math.max(cell.width - gap, 1)}px`, height: `${Math.max(cell.height - gap, 1)}px` };
+  if (cell.rest) return el("span.cell.rest", { style: place, title: plural(cell.rest, "smaller table") }, cell.width > 42 && cell.height > 20 && `+ ${count(cell.rest)}`);
   const { table } = cell;
-  const label = `${table.name}: ${cellAmount(table)}`;
-  return el(`button.cell.${tone(table[treemap.colour])}`, { type: "button", tabindex: "-1", "aria-label": label, "data-at": at, style: place, onclick: () => choose(table.name) },
+  const labelled = cell.height > 20 && cell.width > Math.min(54, 14 + 7.5 * table.name.length);
+  const button = el(`button.cell.${tone(table[treemap.colour])}`, { type: "button", tabindex: "-1", "aria-label": `${table.name}: ${cellAmount(table)}`, style: place, onclick: () => choose(table.name) },
     labelled && el("span.cell-name", {}, nameText(table.name)),
-    labelled && cell.height > 40 && cell.width > 60 && el("span.cell-size", {}, cellAmount(table)));
+    labelled && cell.height > 40 && cell.width > 70 && el("span.cell-size", {}, cellAmount(table)));
+  treemap.tables.set(button, table);
+  return button;
 }
 
 const cellAmount = (table) => (treemap.size === "rows" ? `${rowsText(table)} rows` : `${megabytesText(table.megabytes, table.rows)} MB`);
 
 // One stop for the Tab key: the chosen table's cell, or the first.
 function markTreemap() {
-  const buttons = treemap.cells.filter((cell) => cell.dataset.at !== undefined);
-  const names = entriesNames(buttons);
-  const chosen = Math.max(names.indexOf(state.chosen), 0);
-  buttons.forEach((button, at) => {
-    button.tabIndex = at === chosen ? 0 : -1;
-    button.classList.toggle("chosen", names[at] === state.chosen);
-  });
-}
-
-const entriesNames = (buttons) => buttons.map((button) => cellTable(button).name);
-
-function cellTable(button) {
-  treemap.order ??= new Map();
-  if (!treemap.order.has(treemap.size)) {
-    treemap.order.set(treemap.size, [...model.tables].sort((a, b) => b[treemap.size] - a[treemap.size]));
+  const buttons = [...treemap.tables.keys()];
+  const chosen = buttons.find((button) => treemap.tables.get(button).name === state.chosen);
+  for (const button of buttons) {
+    button.tabIndex = button === (chosen ?? buttons[0]) ? 0 : -1;
+    button.classList.toggle("chosen", button === chosen);
   }
-  return treemap.order.get(treemap.size)[button.dataset.at];
 }
 
 function moveInTreemap(event) {
   const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
   if (!step) return;
   event.preventDefault();
-  const next = treemap.cells[Number(document.activeElement.dataset.at) + step];
-  if (next?.dataset.at === undefined) return;
+  const buttons = [...treemap.tables.keys()];
+  const next = buttons[buttons.indexOf(document.activeElement) + step];
+  if (!next) return;
   document.activeElement.tabIndex = -1;
   next.tabIndex = 0;
   next.focus();
@@ -154,8 +146,8 @@ function drawLegend() {
 }
 
 function tipForCell(button) {
-  if (!button) return hideTip();
-  const table = cellTable(button);
+  const table = treemap.tables.get(button);
+  if (!table) return hideTip();
   const tip = replace(byId("tip"), el("b", {}, nameText(table.name)), el("span", {}, `${rowsText(table)} rows, ${megabytesText(table.megabytes, table.rows)} MB`),
     el("span", {}, `${words(table.importanceClass)}, ${words(table.strategy)}`), table.key && el("span", {}, "key ", code(table.key)));
   tip.hidden = false;
