@@ -1,4 +1,4 @@
--- Generated columns, stored or virtual, and indexes of every kind (descending, prefix, unique, full text, hash) are facts of the structure; a generated time is no replication key.
+-- Generated columns and indexes of every kind (descending, prefix, unique, full text, hash) are read as facts; a generated time is no replication key.
 CREATE TABLE `zz_generated` (
   `Num` bigint(20) NOT NULL AUTO_INCREMENT,
   `Amount` decimal(10,2) NOT NULL DEFAULT 0.00,

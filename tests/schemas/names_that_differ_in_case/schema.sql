@@ -1,4 +1,4 @@
--- Two tables whose names differ only in case are two tables; only the official one's columns are known, and both stay apart in tables.yml or are reported.
+-- Two tables whose names differ only in case are two tables, in the analysis and in tables.yml.
 CREATE TABLE `recall` (
   `RecallNum` bigint(20) NOT NULL AUTO_INCREMENT,
   `PatNum` bigint(20) NOT NULL,

@@ -1,4 +1,4 @@
--- A column whose target depends on another column is named as polymorphic and is no reference: FKey with FKeyType, task.KeyNum with ObjectType, the same pattern in an unknown table.
+-- A column whose target depends on another column is named as polymorphic, in known and unknown tables (FKey with FKeyType); targets are listed only where the documents name them all (task.KeyNum).
 CREATE TABLE `task` (
   `TaskNum` bigint(20) NOT NULL AUTO_INCREMENT,
   `TaskListNum` bigint(20) NOT NULL,
