@@ -1,4 +1,4 @@
-"""Take the README's picture of a report: take_screenshot.py analysis/report.html docs/images/report.png [procedurelog]."""
+"""Take the README's picture of a report: take_screenshot.py analysis/report.html docs/images/report.png [TABLE]."""
 
 import os
 import shutil

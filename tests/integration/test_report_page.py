@@ -11,6 +11,8 @@ from playwright.sync_api import sync_playwright
 from tests.unit.analysis_sample import HOSTILE_NAME, make_hostile_input, make_large_input, make_report_input
 
 from opendental_analyze.report import render_report
+from tap_opendental.discovery.judgements import SchemaAnalysis
+from tap_opendental.discovery.model import Server
 
 CONTRAST = """(selector) => {
   const lightness = (colour) => {
@@ -341,6 +343,33 @@ def test_five_thousand_tables_open_and_answer(open_report, tmp_path):
     page.fill("#search", "")
     page.locator("#list .more").click()
     assert page.locator("#list tbody tr").count() == 5000
+
+
+def test_a_database_without_tables_opens(open_report, tmp_path):
+    """Nothing to show is no error."""
+    empty = SchemaAnalysis("empty", Server("10.11", "mariadb"), "24.3", "2026-11-22", ()).to_dict()
+    page = open_report(write_report(tmp_path, empty))
+    assert "There is no table" in page.locator("#list").inner_text()
+    assert "no problem" in page.locator("#drift").inner_text()
+
+
+def test_a_part_of_a_database_names_its_neighbours(open_report, tmp_path):
+    """When only some tables were analysed, the others stand in the graph as names that lead nowhere."""
+    analysis = make_report_input()
+    analysis["tables"] = [table for table in analysis["tables"] if table["name"] in {"patient", "claim"}]
+    page = open_report(write_report(tmp_path, analysis), "#t=claim")
+    assert page.locator(".graph .node", has_text="claimproc").is_disabled()
+    page.locator(".graph .node", has_text="patient").click()
+    assert chosen(page) == "patient"
+
+
+def test_a_first_run_is_one_line(open_report, tmp_path):
+    """When every table is new, the page says so once and not once a table."""
+    analysis = make_report_input()
+    new = ({"table": table["name"], "key": "table", "before": None, "after": "added"} for table in analysis["tables"])
+    page = open_report(write_report(tmp_path, analysis | {"changes": list(new)}))
+    assert "all 424 tables are new" in page.locator("#drift").inner_text()
+    assert page.locator("#drift [data-kind=Changes] li").count() == 1
 
 
 def test_printing_shows_every_row(open_report):

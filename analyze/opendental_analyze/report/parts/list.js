@@ -144,7 +144,7 @@ function drawRows(number) {
   const left = list.found.length - list.drawn;
   list.more.hidden = left === 0;
   replace(list.more, `Show ${count(left)} more`);
-  if (!list.found.length) list.body.append(el("tr", {}, el("td.empty", { colspan: COLUMNS.length }, "No table fits. Clear the text or a chip.")));
+  if (!list.found.length) list.body.append(el("tr", {}, el("td.empty", { colspan: COLUMNS.length }, model.tables.length ? "No table fits. Clear the text or a chip." : "There is no table.")));
 }
 
 function drawRow(table) {
