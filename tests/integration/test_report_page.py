@@ -372,6 +372,16 @@ def test_a_first_run_is_one_line(open_report, tmp_path):
     assert page.locator("#drift [data-kind=Changes] li").count() == 1
 
 
+def test_scrolling_brings_more_rows(open_report):
+    """The list is drawn as it is read: at its end come the next rows, until all are there."""
+    page = open_report()
+    for _ in range(3):
+        page.eval_on_selector("#list", "(list) => list.scrollTo({ top: list.scrollHeight, behavior: 'instant' })")
+        page.wait_for_timeout(100)
+    assert page.locator("#list tbody tr").count() == 424
+    assert page.locator("#list .more").is_hidden()
+
+
 def test_printing_shows_every_row(open_report):
     """A print holds all tables, not those that were scrolled to."""
     page = open_report()

@@ -5,10 +5,22 @@ const SHOWN = 6;
 function drawDrift() {
   const { changes, problems, left_out: leftOut, missing } = model.analysis;
   const columns = [
-    driftList("Changes", plural(changes.length, "change"), groupChanges(changes), (group) => el("li", {}, tableLink(group.table), " ", group.texts.map((text) => el("span.change", {}, text)))),
-    driftList("Problems", plural(problems.length, "problem"), problems, (problem) => el("li", {}, tableLink(problem.table), " ", code(problem.key), " ", problem.message), "warn"),
-    driftList("Left out", `${plural(leftOut.length, "table")} left out`, leftOut, (entry) => el("li", {}, nameText(entry.table), " ", el("span.change", {}, entry.reason))),
-    driftList("Missing", `${plural(missing.length, "official table")} not seen`, missing, (name) => el("li", {}, nameText(name))),
+    driftList(
+      "Changes", plural(changes.length, "change"), groupChanges(changes),
+      (group) => el("li", {}, tableLink(group.table), " ", group.texts.map((text) => el("span.change", {}, text)))
+    ),
+    driftList(
+      "Problems", plural(problems.length, "problem"), problems,
+      (problem) => el("li", {}, tableLink(problem.table), " ", code(problem.key), " ", problem.message), "warn"
+    ),
+    driftList(
+      "Left out", `${plural(leftOut.length, "table")} left out`, leftOut,
+      (entry) => el("li", {}, nameText(entry.table), " ", el("span.change", {}, entry.reason))
+    ),
+    driftList(
+      "Missing", `${plural(missing.length, "official table")} not seen`, missing,
+      (name) => el("li", {}, nameText(name))
+    ),
   ].filter(Boolean);
   const quietly = "No difference from the last tables.yml, or there was none; nothing left out, no problem.";
   replace(byId("drift"), el("div.panel-head", {}, el("h2", { id: "drift-title" }, "Since the last run")),
@@ -17,7 +29,10 @@ function drawDrift() {
 
 function driftList(kind, title, items, render, tint = "") {
   if (!items.length) return null;
-  return el(`div.drift-column${tint ? "." + tint : ""}`, { "data-kind": kind }, el("h3", {}, title), shortList(items, SHOWN, render));
+  return el(
+    `div.drift-column${tint ? "." + tint : ""}`, { "data-kind": kind }, el("h3", {}, title),
+    shortList(items, SHOWN, render)
+  );
 }
 
 // One entry a table. A first run, which makes every table new, is one line.

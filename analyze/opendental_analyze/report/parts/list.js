@@ -4,18 +4,42 @@ const COLUMNS = [
   { key: "name", label: "Table", value: (table) => table.name.toLowerCase(), cell: nameCell, text: true },
   { key: "importance", label: "Importance", value: (table) => table.importance.score, cell: importanceCell },
   { key: "rows", label: "Rows", value: (table) => table.rows, cell: (table) => rowsText(table), number: true },
-  { key: "megabytes", label: "MB", value: (table) => table.megabytes, cell: (table) => megabytesText(table.megabytes, table.rows), number: true },
-  { key: "strategy", label: "Strategy", value: (table) => STRATEGIES.indexOf(table.strategy), cell: (table) => [dot(table.strategy), words(table.strategy)], text: true },
-  { key: "key", label: "Replication key", value: (table) => table.key?.toLowerCase() ?? null, cell: keyCell, text: true },
-  { key: "frequency", label: "Updates", value: (table) => FREQUENCIES.indexOf(table.frequency), cell: (table) => words(table.frequency), text: true },
-  { key: "batch", label: "Batch", value: (table) => table.batchSize, cell: (table) => count(table.batchSize), number: true },
-  { key: "out", label: "Refers to", value: (table) => table.references.length, cell: (table) => quiet(table.references.length), number: true },
-  { key: "in", label: "Referred by", value: (table) => table.incoming.length, cell: (table) => quiet(table.incoming.length), number: true },
+  {
+    key: "megabytes", label: "MB", value: (table) => table.megabytes,
+    cell: (table) => megabytesText(table.megabytes, table.rows), number: true
+  },
+  {
+    key: "strategy", label: "Strategy", value: (table) => STRATEGIES.indexOf(table.strategy),
+    cell: (table) => [dot(table.strategy), words(table.strategy)], text: true
+  },
+  {
+    key: "key", label: "Replication key", value: (table) => table.key?.toLowerCase() ?? null, cell: keyCell,
+    text: true
+  },
+  {
+    key: "frequency", label: "Updates", value: (table) => FREQUENCIES.indexOf(table.frequency),
+    cell: (table) => words(table.frequency), text: true
+  },
+  {
+    key: "batch", label: "Batch", value: (table) => table.batchSize, cell: (table) => count(table.batchSize),
+    number: true
+  },
+  {
+    key: "out", label: "Refers to", value: (table) => table.references.length,
+    cell: (table) => quiet(table.references.length), number: true
+  },
+  {
+    key: "in", label: "Referred by", value: (table) => table.incoming.length,
+    cell: (table) => quiet(table.incoming.length), number: true
+  },
 ];
 const FREQUENCIES = ["high", "moderate", "low", "insert_only", "static"];
 const PAGE = 150;
 
-const list = { sort: "megabytes", descending: true, text: "", inColumns: false, importance: new Set(), strategy: new Set(), news: new Set(), found: [], drawn: 0 };
+const list = {
+  sort: "megabytes", descending: true, text: "", inColumns: false, importance: new Set(), strategy: new Set(),
+  news: new Set(), found: [], drawn: 0
+};
 const NEWS = {
   changed: (table) => table.changes.length > 0,
   "with problem": (table) => table.problems.length > 0,
@@ -27,20 +51,29 @@ const quiet = (value) => (value ? count(value) : el("span.muted", {}, "0"));
 
 function nameCell(table) {
   return [
-    el("button.link", { type: "button", onclick: (event) => { event.stopPropagation(); choose(table.name); } }, nameText(table.name)),
+    el(
+      "button.link", { type: "button", onclick: (event) => { event.stopPropagation(); choose(table.name); } },
+      nameText(table.name)
+    ),
     table.changes.length > 0 && badge("changed", "new"),
     table.problems.length > 0 && badge("problem", "warn"),
   ];
 }
 
 function importanceCell(table) {
-  return el("span.score", {}, dot(table.importanceClass), el("span", {}, words(table.importanceClass)), el("span.muted", {}, table.importance.score));
+  return el(
+    "span.score", {}, dot(table.importanceClass), el("span", {}, words(table.importanceClass)),
+    el("span.muted", {}, table.importance.score)
+  );
 }
 
 function keyCell(table) {
   if (!table.key) return el("span.muted", {}, "none");
   const read = table.strategy === "full_table";
-  return el(`code${read ? ".muted" : ""}`, { title: read ? "known, but the table is read whole" : table.replication.reason }, nameText(table.key));
+  return el(
+    `code${read ? ".muted" : ""}`, { title: read ? "known, but the table is read whole" : table.replication.reason },
+    nameText(table.key)
+  );
 }
 
 function setUpList() {
@@ -52,25 +85,45 @@ function setUpList() {
   list.head = el("tr", {}, COLUMNS.map(headCell));
   list.more = el("button.more", { type: "button", onclick: () => drawRows(list.found.length) }, "");
   replace(byId("list"), el("table.grid", {}, el("thead", {}, list.head), list.body), list.more);
-  new IntersectionObserver((entries) => entries.some((entry) => entry.isIntersecting) && drawRows(PAGE), { root: null, rootMargin: "600px" }).observe(list.more);
+  new IntersectionObserver(
+    (entries) => entries.some((entry) => entry.isIntersecting) && drawRows(PAGE), { root: null, rootMargin: "600px" }
+  ).observe(list.more);
   addEventListener("beforeprint", () => drawRows(list.found.length));
   refreshList();
 }
 
 function searchBox() {
-  const box = el("input", { type: "search", id: "search", placeholder: "Find a table or a key", "aria-label": "Find a table or a replication key", autocomplete: "off", spellcheck: "false", oninput: (event) => { list.text = event.target.value; refreshList(); } });
-  const columns = el("input", { type: "checkbox", id: "in-columns", onchange: (event) => { list.inColumns = event.target.checked; refreshList(); } });
+  const box = el(
+    "input",
+    {
+      type: "search", id: "search", placeholder: "Find a table or a key",
+      "aria-label": "Find a table or a replication key", autocomplete: "off", spellcheck: "false",
+      oninput: (event) => { list.text = event.target.value; refreshList(); }
+    }
+  );
+  const columns = el(
+    "input",
+    {
+      type: "checkbox", id: "in-columns",
+      onchange: (event) => { list.inColumns = event.target.checked; refreshList(); }
+    }
+  );
   return el("div.search", {}, box, el("label.check", {}, columns, "in column names too"));
 }
 
 function chips(label, group, keys, valueOf) {
   const counts = new Map();
   for (const table of model.tables) {
-    for (const key of keys) if (valueOf ? valueOf(table) === key : NEWS[key](table)) counts.set(key, (counts.get(key) ?? 0) + 1);
+    for (const key of keys) if (valueOf ? valueOf(table) === key : NEWS[key](table)) counts.set(
+      key, (counts.get(key) ?? 0) + 1
+    );
   }
   const shown = keys.filter((key) => counts.get(key));
   if (!shown.length) return null;
-  const buttons = shown.map((key) => el("button.chip", { type: "button", "aria-pressed": "false", "data-group": group, "data-key": key, onclick: () => toggleChip(group, key) },
+  const buttons = shown.map((key) => el("button.chip", {
+    type: "button", "aria-pressed": "false", "data-group": group, "data-key": key,
+    onclick: () => toggleChip(group, key)
+  },
     valueOf && dot(key), words(key), el("span.muted", {}, count(counts.get(key)))));
   return el("div.chips", { role: "group", "aria-label": label }, buttons);
 }
@@ -112,7 +165,10 @@ function refreshList() {
     chip.setAttribute("aria-pressed", String(list[chip.dataset.group].has(chip.dataset.key)));
   }
   const all = model.tables.length;
-  replace(byId("list-count"), list.found.length === all ? `${plural(all, "table")}` : `${count(list.found.length)} of ${plural(all, "table")}`);
+  replace(
+    byId("list-count"),
+    list.found.length === all ? `${plural(all, "table")}` : `${count(list.found.length)} of ${plural(all, "table")}`
+  );
   list.drawn = 0;
   list.body.replaceChildren();
   drawRows(PAGE);
@@ -144,12 +200,22 @@ function drawRows(number) {
   const left = list.found.length - list.drawn;
   list.more.hidden = left === 0;
   replace(list.more, `Show ${count(left)} more`);
-  if (!list.found.length) list.body.append(el("tr", {}, el("td.empty", { colspan: COLUMNS.length }, model.tables.length ? "No table fits. Clear the text or a chip." : "There is no table.")));
+  if (!list.found.length) list.body.append(el(
+    "tr", {},
+    el(
+      "td.empty", { colspan: COLUMNS.length },
+      model.tables.length ? "No table fits. Clear the text or a chip." : "There is no table."
+    )
+  ));
 }
 
 function drawRow(table) {
-  const cells = COLUMNS.map((column, at) => el(`${at ? "td" : "th"}${column.number ? ".number" : ""}`, at ? {} : { scope: "row" }, column.cell(table)));
-  const row = el("tr", { onclick: () => choose(table.name), "aria-current": table.name === state.chosen && "true" }, cells);
+  const cells = COLUMNS.map((column, at) => el(
+    `${at ? "td" : "th"}${column.number ? ".number" : ""}`, at ? {} : { scope: "row" }, column.cell(table)
+  ));
+  const row = el(
+    "tr", { onclick: () => choose(table.name), "aria-current": table.name === state.chosen && "true" }, cells
+  );
   table.row = row;
   return row;
 }

@@ -44,7 +44,9 @@ function follow() {
 function moveFocus(table, before, wasInside) {
   const covers = innerWidth < 900;
   if (table && (wasInside || covers)) byId("details-title").focus({ preventScroll: true });
-  if (!table && wasInside) (model.byName.get(before)?.row?.querySelector("button") ?? byId("tables")).focus({ preventScroll: true });
+  if (table || !wasInside) return;
+  const row = model.byName.get(before)?.row;
+  (row?.querySelector("button") ?? byId("tables")).focus({ preventScroll: true });
 }
 
 function start() {

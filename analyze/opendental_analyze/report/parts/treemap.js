@@ -21,11 +21,16 @@ function setUpTreemap() {
 }
 
 function switcher(label, options, key) {
-  const buttons = options.map(([value, text]) => el("button", { type: "button", "aria-pressed": String(treemap[key] === value), onclick: () => {
+  const press = () => buttons.forEach((button, at) => {
+    button.setAttribute("aria-pressed", String(options[at][0] === treemap[key]));
+  });
+  const choice = (value) => () => {
     treemap[key] = value;
-    buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(options[at][0] === value)));
+    press();
     drawTreemap();
-  } }, text));
+  };
+  const buttons = options.map(([value, text]) => el("button", { type: "button", onclick: choice(value) }, text));
+  press();
   return el("div.switch", { role: "group", "aria-label": label }, el("span.muted", {}, label), buttons);
 }
 
@@ -43,7 +48,8 @@ function drawTreemap() {
 }
 
 function entriesBySize(area) {
-  const sized = model.tables.filter((table) => table[treemap.size] > 0).sort((a, b) => b[treemap.size] - a[treemap.size]);
+  const sized = model.tables.filter((table) => table[treemap.size] > 0);
+  sized.sort((a, b) => b[treemap.size] - a[treemap.size]);
   const total = sized.reduce((all, table) => all + table[treemap.size], 0);
   const drawn = sized.filter((table, at) => at < MOST_CELLS && (table[treemap.size] / total) * area >= SMALLEST_CELL);
   const rest = sized.slice(drawn.length);
@@ -69,7 +75,9 @@ function squarify(entries, space) {
   while (start < sized.length) {
     const side = Math.min(left.width, left.height);
     let [end, area] = [start + 1, sized[start].area];
-    while (end < sized.length && worst(sized, start, end + 1, area + sized[end].area, side) <= worst(sized, start, end, area, side)) {
+    while (end < sized.length && worst(
+      sized, start, end + 1, area + sized[end].area, side
+    ) <= worst(sized, start, end, area, side)) {
       area += sized[end].area;
       end += 1;
     }
@@ -91,7 +99,9 @@ function placeRow(row, area, space, placed) {
   let at = across ? space.y : space.x;
   for (const entry of row) {
     const length = entry.area / thickness || 0;
-    placed.push(across ? { ...entry, x: space.x, y: at, width: thickness, height: length } : { ...entry, x: at, y: space.y, width: length, height: thickness });
+    placed.push(across ? {
+      ...entry, x: space.x, y: at, width: thickness, height: length
+    } : { ...entry, x: at, y: space.y, width: length, height: thickness });
     at += length;
   }
   return across
@@ -101,18 +111,29 @@ function placeRow(row, area, space, placed) {
 
 function drawCell(cell) {
   const gap = Math.min(cell.width, cell.height) > 12 ? 2 : 1;
-  const place = { left: `${cell.x}px`, top: `${cell.y}px`, width: `${Math.max(cell.width - gap, 1)}px`, height: `${Math.max(cell.height - gap, 1)}px` };
-  if (cell.rest) return el("span.cell.rest", { style: place, title: plural(cell.rest, "smaller table") }, cell.width > 42 && cell.height > 20 && `+ ${count(cell.rest)}`);
+  const place = {
+    left: `${cell.x}px`, top: `${cell.y}px`, width: `${Math.max(cell.width - gap, 1)}px`,
+    height: `${Math.max(cell.height - gap, 1)}px`
+  };
+  if (cell.rest) return el(
+    "span.cell.rest", { style: place, title: plural(cell.rest, "smaller table") },
+    cell.width > 42 && cell.height > 20 && `+ ${count(cell.rest)}`
+  );
   const { table } = cell;
   const labelled = cell.height > 20 && cell.width > Math.min(54, 14 + 7.5 * table.name.length);
-  const button = el(`button.cell.${tone(table[treemap.colour])}`, { type: "button", tabindex: "-1", "aria-label": `${table.name}: ${cellAmount(table)}`, style: place, onclick: () => choose(table.name) },
+  const button = el(`button.cell.${tone(table[treemap.colour])}`, {
+    type: "button", tabindex: "-1", "aria-label": `${table.name}: ${cellAmount(table)}`, style: place,
+    onclick: () => choose(table.name)
+  },
     labelled && el("span.cell-name", {}, nameText(table.name)),
     labelled && cell.height > 40 && cell.width > 70 && el("span.cell-size", {}, cellAmount(table)));
   treemap.tables.set(button, table);
   return button;
 }
 
-const cellAmount = (table) => (treemap.size === "rows" ? `${rowsText(table)} rows` : `${megabytesText(table.megabytes, table.rows)} MB`);
+function cellAmount(table) {
+  return treemap.size === "rows" ? `${rowsText(table)} rows` : `${megabytesText(table.megabytes, table.rows)} MB`;
+}
 
 // One stop for the Tab key: the chosen table's cell, or the first.
 function markTreemap() {
@@ -139,17 +160,28 @@ function moveInTreemap(event) {
 
 function drawLegend() {
   const totals = new Map();
-  for (const table of model.tables) totals.set(table[treemap.colour], (totals.get(table[treemap.colour]) ?? 0) + table[treemap.size]);
+  for (const table of model.tables) totals.set(
+    table[treemap.colour], (totals.get(table[treemap.colour]) ?? 0) + table[treemap.size]
+  );
   const order = treemap.colour === "strategy" ? STRATEGIES : IMPORTANCES;
   const amount = (value) => (treemap.size === "rows" ? `${millions(value)} rows` : sizeText(value));
-  replace(byId("treemap-legend"), order.filter((key) => totals.get(key)).map((key) => el("li", {}, dot(key), words(key), " ", el("span.muted", {}, amount(totals.get(key))))));
+  replace(
+    byId("treemap-legend"),
+    order.filter((key) => totals.get(key)).map((key) => el(
+      "li", {}, dot(key), words(key), " ", el("span.muted", {}, amount(totals.get(key)))
+    ))
+  );
 }
 
 function tipForCell(button) {
   const table = treemap.tables.get(button);
   if (!table) return hideTip();
-  const tip = replace(byId("tip"), el("b", {}, nameText(table.name)), el("span", {}, `${rowsText(table)} rows, ${megabytesText(table.megabytes, table.rows)} MB`),
-    el("span", {}, `${words(table.importanceClass)}, ${words(table.strategy)}`), table.key && el("span", {}, "key ", code(table.key)));
+  const tip = replace(byId("tip"), el("b", {}, nameText(table.name)), el(
+    "span", {}, `${rowsText(table)} rows, ${megabytesText(table.megabytes, table.rows)} MB`
+  ),
+    el(
+      "span", {}, `${words(table.importanceClass)}, ${words(table.strategy)}`
+    ), table.key && el("span", {}, "key ", code(table.key)));
   tip.hidden = false;
   const cell = button.getBoundingClientRect();
   const x = Math.min(cell.left + 10, document.documentElement.clientWidth - tip.offsetWidth - 8);
