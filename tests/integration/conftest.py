@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from tests.strategies import write_incremental
 
 from opendental_analyze.sandbox.addresses import SOURCE, render_environment
 from opendental_analyze.sandbox.databases import mariadb_root
@@ -44,6 +45,13 @@ def practice(sandbox) -> Iterator[Practice]:
     yield Practice(config_of(reader.url), reader, admin)
     reader.dispose()
     admin.dispose()
+
+
+@pytest.fixture(scope="session")
+def incremental(practice, tmp_path_factory) -> str:
+    """Path of a tables.yml in which the practice's tables are incremental, small as they are."""
+    path = tmp_path_factory.mktemp("config") / "tables.yml"
+    return write_incremental(path, practice.reader, practice.database)
 
 
 def config_of(url: sa.URL, **settings: Any) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from types import SimpleNamespace
 
 import pytest
 import sqlalchemy as sa
@@ -12,7 +11,7 @@ from tests.integration.conftest import config_of
 
 from opendental_analyze.sandbox.databases import mariadb_root
 from tap_opendental.discovery import SchemaDiscovery
-from tap_opendental.discovery.introspect import _find_unreadable, _read_server, _shorten
+from tap_opendental.discovery.introspect import _find_unreadable, _server, _shorten
 from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.errors import ConfigError, DamagedTableError, ExitCode, NotFoundError
 from target_opendental_replica.statements import render_create_table
@@ -121,8 +120,8 @@ def test_a_table_marked_as_crashed_fails_when_it_is_read(server, files, mariadb_
 def test_a_key_without_an_index_is_damage_too():
     """When STATISTICS fails where TABLES did not, the column that is marked as key gives it away."""
     table = {"TABLE_NAME": "t", "ENGINE": "MyISAM", "TABLE_COMMENT": ""}
-    key, plain = {"COLUMN_KEY": "PRI"}, {"COLUMN_KEY": "MUL"}
-    unique, other = {"NON_UNIQUE": 0}, {"NON_UNIQUE": 1}
+    key, plain = {"COLUMN_NAME": "k", "COLUMN_KEY": "PRI"}, {"COLUMN_NAME": "k", "COLUMN_KEY": "MUL"}
+    unique, other = {"COLUMN_NAME": "k", "NON_UNIQUE": 0}, {"COLUMN_NAME": "k", "NON_UNIQUE": 1}
     assert _find_unreadable([table], {"t": [key]}, {"t": []}) == {"t": "its indexes cannot be read"}
     assert _find_unreadable([table], {"t": [key]}, {"t": [other]}) == {"t": "its indexes cannot be read"}
     assert _find_unreadable([table], {"t": [key]}, {"t": [unique, other]}) == {}
@@ -174,18 +173,6 @@ def test_a_copy_of_the_users_offers_no_password(server, mariadb_database, run_ta
     assert "8 columns hold secrets and are not read; 4 of them by their name alone: userod_bak." in run.stderr
 
 
-class OneAnswer:
-    """A connection that answers SELECT VERSION() and nothing else."""
-
-    def __init__(self, version):
-        self.version = version
-
-    def exec_driver_sql(self, statement):
-        """Refuse any other statement."""
-        assert statement == "SELECT VERSION()"
-        return SimpleNamespace(scalar_one=lambda: self.version)
-
-
 @pytest.mark.parametrize(
     "version",
     ["5.5.5-10.6.1-MariaDB", "10.2.7-MariaDB-log", "10.11.6-MariaDB-0+deb12u1", "11.4.2-MariaDB", "5.7.44-log",
@@ -193,7 +180,7 @@ class OneAnswer:
 )  # fmt: skip
 def test_supported_servers_are_let_in(version):
     """A version is read in every spelling, with MariaDB's replication prefix too; what cannot be read is let in."""
-    assert _read_server(OneAnswer(version)).version == version
+    assert _server(version).version == version
 
 
 @pytest.mark.parametrize(
@@ -203,7 +190,7 @@ def test_supported_servers_are_let_in(version):
 def test_servers_that_are_too_old_are_refused_before_anything_is_read(version):
     """One line says which version the server has and which are supported, instead of an unknown column."""
     with pytest.raises(ConfigError) as raised:
-        _read_server(OneAnswer(version))
+        _server(version)
     assert str(raised.value) == (
         f"the server's version is {version}: supported are MariaDB 10.2.7 or later and MySQL 5.7 or later"
     )

@@ -111,22 +111,24 @@ def test_an_empty_full_table_is_activated_too(practice, run_tap):
     assert [m["type"] for m in messages(run.stdout) if m["type"] != "STATE"] == ["SCHEMA", "ACTIVATE_VERSION"]
 
 
-def test_a_bookmark_limits_the_next_run(practice, run_tap):
+def test_a_bookmark_limits_the_next_run(practice, incremental, run_tap):
     """With a state, an incremental stream sends the rows at or after its bookmark, and no others."""
     with practice.reader.connect() as connection:
         connection.exec_driver_sql("SET time_zone = '+00:00'")
         stamps = [str(row[0]) for row in connection.exec_driver_sql("SELECT DateTStamp FROM procedurelog ORDER BY 1")]
     middle = stamps[len(stamps) // 2]
     bookmark = {"replication_key": "DateTStamp", "replication_key_value": middle.replace(" ", "T") + "+00:00"}
-    run = run_tap({**practice.config, "tables": ["procedurelog"]}, state={"bookmarks": {"procedurelog": bookmark}})
+    config = {**practice.config, "tables": ["procedurelog"], "tables_config": incremental}
+    run = run_tap(config, state={"bookmarks": {"procedurelog": bookmark}})
     assert len(records(run.stdout)["procedurelog"]) == sum(stamp >= middle for stamp in stamps) < len(stamps)
     final = messages(run.stdout)[-1]["value"]["bookmarks"]["procedurelog"]
     assert final["replication_key_value"] == stamps[-1].replace(" ", "T") + "+00:00"
 
 
-def test_start_date_limits_the_first_run(practice, run_tap):
+def test_start_date_limits_the_first_run(practice, incremental, run_tap):
     """start_date is a bookmark for streams that have none."""
-    recent = run_tap({**practice.config, "tables": ["commlog"], "start_date": "2024-01-01"})
+    config = {**practice.config, "tables": ["commlog"], "tables_config": incremental}
+    recent = run_tap({**config, "start_date": "2024-01-01"})
     with practice.reader.connect() as connection:
         connection.exec_driver_sql("SET time_zone = '+00:00'")
         count = "SELECT COUNT(*), SUM(DateTStamp >= '2024-01-01') FROM commlog"
@@ -181,7 +183,7 @@ WRONG = {
     "no such database": ({"database": "nodatabase"}, 5, "setting database"),
     "pattern without a match": ({"tables": ["patient", "proc_log*"]}, 7, "pattern 'proc_log*' matches none"),
     "everything excluded": ({"tables": ["patient"], "exclude_tables": ["p*"]}, 7, "exclude_tables"),
-    "unreadable tables.yml": ({"tables_config": "/nowhere/tables.yml"}, 2, "tables_config: cannot read"),
+    "unreadable tables.yml": ({"tables_config": "/nowhere/tables.yml"}, 2, "/nowhere/tables.yml: cannot be read"),
     "half a client certificate": ({"ssl_cert": "/nowhere.pem"}, 2, "ssl_cert and ssl_key"),
     "unreadable CA": ({"ssl_ca": "/nowhere.pem"}, 2, "ssl_ca: not a readable PEM file"),
     "server without TLS": ({"ssl_required": True}, 2, "ssl_required"),
@@ -240,13 +242,12 @@ def test_bad_state_and_catalog_get_one_clear_line(practice, run_tap, case):
     assert run.stdout == ""
 
 
-def catalog_of(practice, table, **entry):
-    """The table's catalog entry, selected, with changes at its top."""
-    catalog = TapOpenDental(config={**practice.config, "tables": [table]}).catalog_dict
+def catalog_of(practice, table, **settings):
+    """The table's catalog entry, selected."""
+    catalog = TapOpenDental(config={**practice.config, "tables": [table], **settings}).catalog_dict
     for item in catalog["streams"][0]["metadata"]:
         if item["breadcrumb"] == []:
             item["metadata"]["selected"] = True
-    catalog["streams"][0].update(entry)
     return catalog
 
 
@@ -258,10 +259,12 @@ def catalog_of(practice, table, **entry):
         {"replication_method": "LOG_BASED"},
     ],
 )
-def test_a_catalog_cannot_choose_a_key_that_loses_changes(practice, entry):
+def test_a_catalog_cannot_choose_a_key_that_loses_changes(practice, incremental, entry):
     """An event time, the primary key or a log as replication method are refused with what to use instead."""
-    catalog = catalog_of(practice, "procedurelog", **entry)
-    tap = TapOpenDental(config={**practice.config, "tables": ["procedurelog"]}, catalog=catalog, setup_mapper=False)
+    catalog = catalog_of(practice, "procedurelog", tables_config=incremental)
+    catalog["streams"][0].update(entry)
+    config = {**practice.config, "tables": ["procedurelog"], "tables_config": incremental}
+    tap = TapOpenDental(config=config, catalog=catalog, setup_mapper=False)
     with pytest.raises(ConfigError, match="would lose changes; use INCREMENTAL by DateTStamp"):
         tap.streams  # noqa: B018 - reading it applies the catalog
 
@@ -300,7 +303,7 @@ def test_a_catalog_stream_that_is_gone_is_an_error(practice):
         tap.sync_all()
 
 
-def test_a_future_cursor_does_not_move_the_bookmark_past_now(mariadb_database, run_tap):
+def test_a_future_cursor_does_not_move_the_bookmark_past_now(mariadb_database, run_tap, tmp_path):
     """One row dated in the future must not hide every later change: the bookmark stops at the server's clock."""
     with mariadb_database.engine.begin() as connection:
         connection.exec_driver_sql(
@@ -308,7 +311,8 @@ def test_a_future_cursor_does_not_move_the_bookmark_past_now(mariadb_database, r
             "ON UPDATE current_timestamp())"
         )
         connection.exec_driver_sql("INSERT INTO visit VALUES (1, '2037-12-31 00:00:00'), (2, '2020-01-01 00:00:00')")
-    config = config_of(sa.make_url(mariadb_database.reader_url))
+    (tmp_path / "tables.yml").write_text("tables: {visit: {extraction_strategy: incremental}}")
+    config = config_of(sa.make_url(mariadb_database.reader_url), tables_config=str(tmp_path / "tables.yml"))
     state = messages(run_tap(config).stdout)[-1]["value"]
     assert "2026" <= state["bookmarks"]["visit"]["replication_key_value"] < "2037"
     with mariadb_database.engine.begin() as connection:

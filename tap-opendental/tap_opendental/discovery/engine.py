@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tap_opendental.connector import SourceAddress, plain_errors
-from tap_opendental.discovery.introspect import Snapshot, read_random_primary_keys, read_snapshot
+from tap_opendental.discovery.introspect import Snapshot, read_snapshot
 from tap_opendental.discovery.judgements import (
     Dependency,
     LeftOut,
@@ -31,7 +31,7 @@ from tap_opendental.discovery.rules.validation import find_problems
 from tap_opendental.discovery.table_config import TableConfig
 from tap_opendental.discovery.tables_config import TablesFile, render_tables_file
 from tap_opendental.errors import DamagedTableError, SchemaNotFoundError
-from tap_opendental.quoting import quote, quote_plain
+from tap_opendental.quoting import quote_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -72,9 +72,8 @@ class TableSchema(Table):
 class SchemaDiscovery:
     """Facts and choices about every table of one database.
 
-    Nothing is read before the first question; the first question reads the whole schema in three statements, and the
-    first judgement one preference. No later question costs a statement, apart from `create_statement`,
-    `replicate_schema` and a probe.
+    Nothing is read before the first question; the first question reads the whole schema in four statements. No later
+    question costs a statement, apart from `create_statement`, `replicate_schema` and a probe.
 
     Errors: SchemaNotFoundError for a database or table that is not there, SchemaAnalysisError for one that cannot be
     analysed (DamagedTableError if the server cannot open it), and those of the connection (`errors`).
@@ -100,15 +99,6 @@ class SchemaDiscovery:
     def _snapshot(self) -> Snapshot:
         with self._connect() as connection:
             return read_snapshot(connection, self._database)
-
-    @cached_property
-    def _random_keys(self) -> bool | None:
-        """The preference of the practice; None when it cannot be read."""
-        table = next((name for name in self._snapshot.tables if name.lower() == "preference"), None)
-        if table is None:
-            return None
-        with self._connect() as connection:
-            return read_random_primary_keys(connection, f"{quote(self._database)}.{quote(table)}")
 
     @property
     def server(self) -> Server:
@@ -218,9 +208,9 @@ class SchemaDiscovery:
         if table not in self._choices:
             schema = self.get_table_schema(table)
             known = self._knowledge.table(table)
-            append_only = known is not None and known.change_tracking == "append_only"
-            random_keys = self._random_keys if append_only else None
-            self._choices[table] = choose_replication(schema, known, stamps=self._stamps, random_keys=random_keys)
+            self._choices[table] = choose_replication(
+                schema, known, stamps=self._stamps, random_keys=self._snapshot.random_primary_keys
+            )
         return self._choices[table]
 
     def analyze_table_relationships(self, tables: Iterable[str]) -> dict[str, TableRelationships]:
@@ -271,7 +261,11 @@ class SchemaDiscovery:
     def _trusted_keys(self, table: Table) -> tuple[str, ...]:
         """The key that a person may vouch for as append-only: of a table that the knowledge has not reviewed."""
         reviewed = self._knowledge.table(table.name) is not None
-        return table.primary_key if not reviewed and is_growing_key(table) and self._random_keys is False else ()
+        return (
+            table.primary_key
+            if not reviewed and is_growing_key(table) and self._snapshot.random_primary_keys is False
+            else ()
+        )
 
     def _judge(self, table: str, previous: TableConfig | None = None) -> TableAnalysis:
         if previous is not None:
@@ -311,9 +305,9 @@ class SchemaDiscovery:
         not exist.
         """
         earlier = previous or TablesFile()
-        progress("reading the schema", 0, 2)
+        progress("reading the schema", 0, 0)
         names = self._choose(tables)
-        progress(f"judging {len(names):,} tables", 1, 2)
+        progress(f"judging {len(names):,} tables", 0, 0)
         judged = tuple(self._judge(name, earlier.config(name, TableConfig())) for name in names)
         if probe:
             judged = self._probe(judged, progress)

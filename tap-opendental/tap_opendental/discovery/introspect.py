@@ -1,4 +1,4 @@
-"""Connection in, schema out: three statements for a whole database, whatever the number of its tables.
+"""Connection in, schema out: four statements for a whole database, whatever the number of its tables.
 
 Knows nothing of what makes a good replication key: that is `rules`.
 """
@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Server, Table, TableSize
 from tap_opendental.errors import ConfigError
+from tap_opendental.quoting import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +40,7 @@ class Snapshot:
     `unreadable` are the tables that the server lists and cannot open, with its words for why. What `tables` and `sizes`
     say of these is not to be believed: a damaged index file takes the primary key out of information_schema.
     `vanished` are names of tables that were dropped while the schema was read: they are not in `tables`.
+    `random_primary_keys` is this practice's preference; None: there is no such row, or no right to read it.
     """
 
     server: Server
@@ -46,6 +48,7 @@ class Snapshot:
     sizes: Mapping[str, TableSize]
     unreadable: Mapping[str, str]
     vanished: tuple[str, ...] = ()
+    random_primary_keys: bool | None = None
 
 
 def read_snapshot(connection: Connection, database: str) -> Snapshot:
@@ -57,7 +60,8 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
     server = _server(listed[0]["SERVER_VERSION"] if listed else "")
     columns = _group_by_table(_read(connection, "columns", database))
     indexes = _group_by_table(_read(connection, "indexes", database))
-    tables = [row for row in listed if columns[row["TABLE_NAME"]]]
+    gone = [row["TABLE_NAME"] for row in listed if row["ENGINE"] and not columns[row["TABLE_NAME"]]]
+    tables = [row for row in listed if row["TABLE_NAME"] not in gone]
     return Snapshot(
         server=server,
         tables={
@@ -66,19 +70,19 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
         },
         sizes={row["TABLE_NAME"]: _size(row) for row in tables},
         unreadable=_find_unreadable(tables, columns, indexes),
-        vanished=tuple(row["TABLE_NAME"] for row in listed if not columns[row["TABLE_NAME"]]),
+        vanished=tuple(gone),
+        random_primary_keys=_read_random_primary_keys(connection, database, columns),
     )
 
 
-def read_random_primary_keys(connection: Connection, preferences: str) -> bool | None:
-    """Tell whether new rows get random primary keys: the preference RandomPrimaryKeys of this practice.
-
-    `preferences` is the quoted name of the table. None: there is no such row, or no right to read it.
-    """
+def _read_random_primary_keys(connection: Connection, database: str, tables: Iterable[str]) -> bool | None:
+    """Tell whether new rows get random primary keys, by the preference RandomPrimaryKeys; None when nobody can tell."""
+    table = next((name for name in tables if name.lower() == "preference"), None)
+    if table is None:
+        return None
+    statement = f"SELECT ValueString FROM {quote(database)}.{quote(table)} WHERE PrefName = 'RandomPrimaryKeys'"
     try:
-        value = connection.exec_driver_sql(
-            f"SELECT ValueString FROM {preferences} WHERE PrefName = 'RandomPrimaryKeys'"
-        ).scalar()
+        value = connection.exec_driver_sql(statement).scalar()
     except DBAPIError:
         return None
     return None if value is None else str(value).strip() != "0"
