@@ -121,6 +121,12 @@ def test_a_reference_that_may_not_hold_is_told_only(change):
     assert data_tests_of(tables_of(analysis)["recall"], "PatNum") == []
 
 
+def test_an_enum_is_no_reference():
+    """Column disease.ProbStatus is documented as both; a filled practice shows that it holds the enum."""
+    tables = tables_of(analysis_of("disease", "icd9"))
+    assert data_tests_of(tables["disease"], "ProbStatus") == []
+
+
 def test_a_reference_that_another_column_decides_is_told_only():
     """A column with two targets is polymorphic: no single relationship holds for all its rows."""
     analysis = analysis_of()
@@ -152,14 +158,20 @@ def test_freshness_of_a_table_that_is_not_modeled_never_fails():
     assert set(freshness) == {"warn_after", "filter"}
 
 
+def test_a_table_that_is_read_whole_for_its_size_has_freshness_all_the_same():
+    """The key tells when Open Dental last wrote a row, however the row came over."""
+    config = tables_of(clinic_table(extraction_strategy="full_table"))["clinicnote"]["config"]
+    assert config["loaded_at_field"] == "\"Changed\" at time zone 'UTC'"
+
+
 def test_no_freshness_without_a_moment_in_utc():
-    """Full tables, static ones, and tables by a wall clock or a number say nothing about how fresh they are."""
+    """Lists that hardly change, and tables by a wall clock, a number or nothing do not say how fresh they are."""
     clock = Column("Changed", "datetime", on_update="current_timestamp()")
     quiet = clinic_table()
     quiet["tables"][0]["usage"]["update_frequency"] = "static"
     analyses = [
         quiet,
-        clinic_table(extraction_strategy="full_table"),
+        clinic_table(incremental_column=None),
         clinic_table(incremental_column="Id"),
         content_of([analyse(Table("clinicnote", (KEY, clock), ("Id",)))]),
     ]

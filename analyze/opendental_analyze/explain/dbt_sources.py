@@ -25,7 +25,12 @@ if TYPE_CHECKING:
 _INTEGERS = frozenset({"smallint", "integer", "bigint"})
 # Days without a changed row until dbt warns, and until it fails, by how often the application writes to the table.
 # The practice is closed at night, on weekends and holidays: an hour without a change says nothing, a week does.
-_PATIENCE: Mapping[str, tuple[int, int | None]] = {"high": (4, 14), "moderate": (14, None), "low": (60, None)}
+_PATIENCE: Mapping[str, tuple[int, int | None]] = {
+    "high": (4, 14),
+    "moderate": (14, None),
+    "insert_only": (14, None),
+    "low": (60, None),
+}
 _HEADER = """\
 # Written by `opendental analyze dbt-sources`: generate it again instead of editing it. For dbt 1.10.5 or later.
 # The tables of Open Dental as the pipeline loads them. Columns that hold secrets are not loaded, and not here.
@@ -170,11 +175,12 @@ def _table_meta(table: _Facts) -> dict[str, Any]:
 def _freshness(table: _Facts) -> dict[str, Any]:
     """Freshness by the replication key, where that is a moment in UTC; an error only where the table is modeled.
 
-    A row dated in the future would look fresh for years, so those are not asked.
+    A small table is read whole and has its key all the same: it tells when Open Dental last wrote a row. Rows dated in
+    the future are not asked: one of them would look fresh for years.
     """
     configuration = table["configuration"]
     key, patience = configuration["incremental_column"], _PATIENCE.get(table["usage"]["update_frequency"])
-    if configuration["extraction_strategy"] == "full_table" or patience is None or not _is_moment(table, key):
+    if patience is None or not _is_moment(table, key):
         return {}
     moment = f"\"{key}\" at time zone 'UTC'"
     errors = configuration["is_modeled"] and patience[1] is not None
@@ -218,7 +224,7 @@ def _tests(
     if list(table["primary_key"]) == [column["name"]]:
         yield from ("unique", "not_null")
     for reference in _references(table, column):
-        if raw_type in _INTEGERS and _holds(warehouse, table, reference):
+        if raw_type in _INTEGERS and "enum" not in column["kinds"] and _holds(warehouse, table, reference):
             yield _relationship(warehouse, reference)
 
 
