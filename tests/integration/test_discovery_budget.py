@@ -8,6 +8,7 @@ import sys
 
 import pytest
 import sqlalchemy as sa
+import yaml
 
 from opendental_analyze.sandbox.day import play_day
 from opendental_analyze.sandbox.throw_away import clone_source, mariadb_database
@@ -56,6 +57,33 @@ def test_the_complete_analysis_takes_at_most_15_statements(practice, general_log
         analysis = discover(practice).analyze_complete_schema()
     assert len(analysis.tables) > 424
     assert 0 < len(statements) <= MOST_STATEMENTS, statements
+    assert not [statement for statement in statements if "SHOW CREATE" in statement.upper()]
+
+
+def test_a_create_statement_costs_one_statement_once(practice, general_log):
+    """It is fetched when it is first asked for, for the table that was asked about, and never again."""
+    discovery = discover(practice)
+    discovery.discover_all_tables()
+    with general_log() as statements:
+        for table in ("patient", "patient", "recall"):
+            assert discovery.get_table_schema(table).create_statement.startswith(f"CREATE TABLE `{table}`")
+    assert [statement for statement in statements if statement.startswith("SHOW CREATE")] == [
+        f"SHOW CREATE TABLE `{practice.database}`.`{table}`" for table in ("patient", "recall")
+    ]
+
+
+def test_dependencies_end_in_a_circle(practice):
+    """Each table is named once at its shortest distance, never the table itself, and no deeper than asked for."""
+    discovery = discover(practice)
+    near = discovery.get_table_dependencies_recursive("procedurelog", depth=1)
+    far = discovery.get_table_dependencies_recursive("procedurelog", depth=50)
+    names = [dependency.table for dependency in far]
+    assert "procedurelog" not in names
+    assert len(set(names)) == len(names)
+    assert far[: len(near)] == near
+    assert {"patient", "provider", "appointment"} <= {dependency.table for dependency in near}
+    assert len(far) > len(near) > 3
+    assert discovery.get_table_dependencies_recursive("procedurelog", depth=0) == ()
 
 
 def test_a_second_question_costs_no_statement(practice, general_log):
@@ -122,6 +150,21 @@ def test_a_day_at_the_practice_without_an_upgrade_changes_no_byte(copy, tmp_path
     after = later.generate_complete_configuration(previous=read_file(tmp_path), analyzed_on=NEXT_DAY)
     engine.dispose()
     assert after == before
+
+
+def test_a_day_with_an_upgrade_moves_the_altered_tables_alone(copy, tmp_path):
+    """The tables that got a column have another hash and the new day, and no other entry changes by a byte."""
+    engine = sa.create_engine(copy.reader_url)
+    before = SchemaDiscovery(engine, copy.name).generate_complete_configuration(tmp_path, analyzed_on=DAY)
+    altered = set(play_day(copy.engine, database=copy.name, seed=1)["added_columns"])
+    later = SchemaDiscovery(engine, copy.name)
+    after = later.generate_complete_configuration(previous=read_file(tmp_path), analyzed_on=NEXT_DAY)
+    engine.dispose()
+    old, new = (yaml.safe_load(text)["tables"] for text in (before, after))
+    assert old.keys() == new.keys()
+    assert {name for name in new if new[name] != old[name]} == altered != set()
+    assert {new[name]["last_analyzed"] for name in altered} == {NEXT_DAY}
+    assert all(new[name]["schema_hash"] != old[name]["schema_hash"] for name in altered)
 
 
 @pytest.mark.parametrize("knowledge", ["on", "off"])
