@@ -13,7 +13,7 @@ from opendental_analyze.explain.dbt_sources import Wish, render_sources
 from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.model import Column, Table
 from tap_opendental.discovery.table_config import ColumnOverride
-from tap_opendental.errors import NothingSelectedError
+from tap_opendental.errors import ConfigError, NothingSelectedError
 
 KEY = Column("Id", "bigint(20)", nullable=False, auto_increment=True)
 STAMP = Column("Changed", "timestamp", nullable=False, default="current_timestamp()", on_update="current_timestamp()")
@@ -267,3 +267,19 @@ def test_the_command_prints_without_a_file(tmp_path):
     run = CliRunner().invoke(dbt_sources, ["--analysis", str(tmp_path / "analysis.json")])
     assert run.exit_code == 0
     assert run.stdout == render_sources(clinic_table(), load_knowledge(), Wish()).text
+
+
+def test_a_source_s_name_that_would_break_a_test_is_refused():
+    """Tests say source('NAME', 'patient'): a quote in it would be code."""
+    with pytest.raises(ConfigError, match="--source-name"):
+        render_sources(clinic_table(), load_knowledge(), Wish(source_name="it's"))
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    """The command ends with the error of a setting, and leaves nothing behind."""
+    (tmp_path / "analysis.json").write_text(json.dumps(clinic_table()))
+    output = tmp_path / "analysis.json/sources.yml"
+    run = CliRunner().invoke(dbt_sources, ["--analysis", str(tmp_path), "--output", str(output)])
+    assert isinstance(run.exception, ConfigError)
+    assert "analysis.json" in str(run.exception)
+    assert [path.name for path in tmp_path.iterdir()] == ["analysis.json"]

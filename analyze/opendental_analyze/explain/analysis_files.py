@@ -134,11 +134,3 @@ def _misfit_of_list(value: Any, shape: Any, place: str) -> str | None:  # noqa: 
         return f"{place}: a list is expected"
     misfits = (_find_misfit(item, shape, f"{place}[{number}]") for number, item in enumerate(value))
     return next((misfit for misfit in misfits if misfit), None)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a UTF-8 file; ConfigError names the file and the reason."""
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be written ({error.strerror}); choose another path") from None

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from opendental_analyze.explain.analysis_files import read_analysis, write_text
+from opendental_analyze.explain.analysis_files import read_analysis
 from opendental_analyze.explain.dbt_sources import Wish, render_sources
+from opendental_analyze.explain.writing import write_files
 from tap_opendental.discovery.knowledge import load_knowledge
 
 
@@ -37,5 +38,5 @@ def dbt_sources(analysis: Path, output: Path | None, schema: str, source_name: s
     if output is None:
         click.echo(sources.text, nl=False)
     else:
-        write_text(output, sources.text)
+        write_files(output.parent, {output.name: sources.text})
         click.echo(f"{output}: {sources.tables} tables", err=True)

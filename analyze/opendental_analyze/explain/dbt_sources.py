@@ -13,7 +13,7 @@ import yaml
 
 from opendental_analyze.explain.dbt_columns import describe_column, escape_jinja, find_raw_type, is_plain
 from tap_opendental.discovery.table_config import ColumnOverride
-from tap_opendental.errors import NothingSelectedError
+from tap_opendental.errors import ConfigError, NothingSelectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -58,8 +58,11 @@ class Sources:
 def render_sources(analysis: _Facts, knowledge: Knowledge, wish: Wish) -> Sources:
     """Render sources.yml from the content of analysis.json: the same analysis gives the same bytes.
 
-    Raises NothingSelectedError when a pattern matches no table, or no table that matches is loaded.
+    Raises NothingSelectedError when a pattern matches no table, or no table that matches is loaded, and ConfigError for
+    a name of the source that dbt could not look up.
     """
+    if not is_plain(wish.source_name):
+        raise ConfigError("--source-name: letters, digits and _ only, since tests name the source in quotes")
     chosen = _choose_tables(analysis["tables"], wish.patterns)
     not_loaded = {table["name"]: why for table in chosen if (why := why_not_loaded(table))}
     loaded = [table for table in chosen if table["name"] not in not_loaded]

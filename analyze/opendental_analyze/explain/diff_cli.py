@@ -30,7 +30,7 @@ def diff(ctx: click.Context, before: str, after: str, *, as_json: bool) -> None:
     """  # noqa: D301  # \b is click's mark for a paragraph that it leaves as it stands
     found = compare_analyses(read_side(before), read_side(after), labels=(before, after))
     if as_json:
-        click.echo(json.dumps(found.to_dict(), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(found.to_dict(), indent=2))
     else:
         Console(highlight=False, soft_wrap=True).print(render_diff(found))
     ctx.exit(ExitCode.OK if found.is_empty else ExitCode.WOULD_CHANGE)
