@@ -7,7 +7,7 @@ import shutil
 from itertools import pairwise
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 from tests.unit.analysis_sample import HOSTILE_NAME, make_hostile_input, make_large_input, make_report_input
 
 from opendental_analyze.report import render_report
@@ -375,10 +375,11 @@ def test_a_first_run_is_one_line(open_report, tmp_path):
 def test_scrolling_brings_more_rows(open_report):
     """The list is drawn as it is read: at its end come the next rows, until all are there."""
     page = open_report()
-    for _ in range(3):
-        page.eval_on_selector("#list", "(list) => list.scrollTo({ top: list.scrollHeight, behavior: 'instant' })")
-        page.wait_for_timeout(100)
-    assert page.locator("#list tbody tr").count() == 424
+    to_the_end = "(list) => list.scrollTo({ top: list.scrollHeight, behavior: 'instant' })"
+    page.eval_on_selector("#list", to_the_end)
+    expect(page.locator("#list tbody tr")).to_have_count(300)
+    page.eval_on_selector("#list", to_the_end)
+    expect(page.locator("#list tbody tr")).to_have_count(424)
     assert page.locator("#list .more").is_hidden()
 
 

@@ -85,9 +85,8 @@ function setUpList() {
   list.head = el("tr", {}, COLUMNS.map(headCell));
   list.more = el("button.more", { type: "button", onclick: () => drawRows(list.found.length) }, "");
   replace(byId("list"), el("table.grid", {}, el("thead", {}, list.head), list.body), list.more);
-  new IntersectionObserver(
-    (entries) => entries.some((entry) => entry.isIntersecting) && drawRows(PAGE), { root: null, rootMargin: "600px" }
-  ).observe(list.more);
+  const drawAhead = (entries) => entries.some((entry) => entry.isIntersecting) && drawRows(PAGE);
+  new IntersectionObserver(drawAhead, { root: byId("list"), rootMargin: "600px" }).observe(list.more);
   addEventListener("beforeprint", () => drawRows(list.found.length));
   refreshList();
 }
