@@ -27,7 +27,7 @@ def dbt_sources(analysis: Path, output: Path | None, schema: str, source_name: s
     """Write a dbt sources.yml for the tables as the pipeline loads them.
 
     Columns with types and meaning, tests of keys and references, freshness by replication key, classes of patient data
-    as meta. Secrets are never loaded, and not in it. For dbt 1.10.5 or later.
+    as meta. Secrets are never loaded, and not in it. For dbt 1.11 or later.
 
     \b
     Example: opendental analyze dbt-sources --output models/sources.yml

@@ -1,6 +1,6 @@
 """A dbt sources.yml for `raw`, as the pipeline loads it with target-postgres: pure, an analysis in, text out.
 
-The syntax is dbt 1.10.5's and later: `data_tests` with `arguments`, everything that can be under `config` is there.
+The syntax is that of dbt 1.11 (1.10 takes `arguments` of a test only with a flag): what can be under `config` is there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PATIENCE: Mapping[str, tuple[int, int | None]] = {
     "low": (60, None),
 }
 _HEADER = """\
-# Written by `opendental analyze dbt-sources`: generate it again instead of editing it. For dbt 1.10.5 or later.
+# Written by `opendental analyze dbt-sources`: generate it again instead of editing it. For dbt 1.11 or later.
 # The tables of Open Dental as the pipeline loads them. Columns that hold secrets are not loaded, and not here.
 """
 
