@@ -54,13 +54,15 @@ def read_keys(source: sa.Engine, database: str) -> Mapping[str, tuple[str, ...]]
 
 
 def read_cursors(source: sa.Engine, database: str) -> Mapping[str, str]:
-    """The self-updating column of each table that has one."""
+    """The self-updating column of each table that has one, and the key of the tables that are only added to."""
     statement = sa.text(
         "SELECT TABLE_NAME, COLUMN_NAME FROM information_schema.COLUMNS "
         "WHERE TABLE_SCHEMA = :database AND EXTRA LIKE '%on update%'"
     )
+    known = load_knowledge().tables.values()
+    growing = {table.table.name: table.change_column for table in known if table.change_tracking == "append_only"}
     with source.connect() as connection:
-        return dict(connection.execute(statement, {"database": database}).all())
+        return growing | dict(connection.execute(statement, {"database": database}).all())
 
 
 def read_source(source: sa.Engine, table: str, columns: Mapping[str, str], key: tuple[str, ...]) -> Rows:
