@@ -135,19 +135,17 @@ class TableStream(Stream):
         )
 
     def _find_start(self, context: Context | None) -> str | int | None:
-        """Where to go on from: the bookmark or a later start_date; None for all rows. An append-only key is a number.
-
-        StateError when the bookmark is not of the key's kind.
-        """
+        """Where to go on from: the bookmark or a later start_date; None for all rows. An append-only key is a number."""
         if not self.replication_key:
             return None
-        bookmark = self._bookmark()
+        bookmark = self.read_bookmark()
         if self._plan.append_only or self._plan.read_whole:
             bookmark = None if self._plan.read_whole else bookmark
             return bookmark if self._plan.append_only else self._to_moment(self.config.get("start_date"))
         return self._to_moment(self.get_starting_replication_key_value(context))
 
-    def _bookmark(self) -> str | int | None:
+    def read_bookmark(self) -> str | int | None:
+        """Return the bookmark of the stream's key, None without one; StateError when it is not of the key's kind."""
         if self.stream_state.get("replication_key") != self.replication_key:
             return None
         bookmark = self.stream_state.get("replication_key_value")

@@ -98,6 +98,7 @@ class TapOpenDental(Tap):
             )
         self._require_catalog_streams()
         for stream in wanted:
+            stream.read_bookmark()  # refused before any row is read
             stream.selected = stream.refusal is None
         try:
             super().sync_all()

@@ -236,9 +236,9 @@ class TableAnalysis:
             "primary_key": list(self.table.primary_key),
             "rows": self.size.rows,
             "rows_exact": self.size.exact,
-            "megabytes": round(self.size.megabytes, 1),
+            "megabytes": round(self.size.megabytes, 3),
             "columns": [self._column(meaning) for meaning in self.columns],
-            "indexes": [asdict(index) for index in self.table.indexes],
+            "indexes": [asdict(index) | {"columns": [*map(asdict, index.columns)]} for index in self.table.indexes],
             "replication": self.replication.to_dict(),
             "usage": self.usage.to_dict(),
             "importance": self.importance.to_dict(),
@@ -250,9 +250,7 @@ class TableAnalysis:
         }
 
     def _column(self, meaning: ColumnMeaning) -> dict[str, Any]:
-        column = self.table.column(meaning.name)
-        facts = {"type": column.type, "nullable": column.nullable, "default": column.default}
-        return {"name": meaning.name} | facts | meaning.to_dict()
+        return asdict(self.table.column(meaning.name)) | meaning.to_dict()
 
 
 @dataclass(frozen=True)
