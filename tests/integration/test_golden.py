@@ -17,7 +17,7 @@ from tap_opendental.discovery.knowledge import Knowledge, load_knowledge
 SCHEMAS = Path(__file__).parent.parent / "schemas"
 CASES = sorted(path.parent.name for path in SCHEMAS.glob("*/schema.sql"))
 DAY = "2024-06-30"
-WIDTH = 220
+WIDTH = 320
 
 
 @pytest.mark.parametrize("case", CASES)
