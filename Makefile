@@ -11,11 +11,13 @@ MELTANO := .tools/meltano/bin/meltano
 OPENDENTAL := .venv/bin/opendental
 # The mark has the version in its name, so that another PYTHON makes the environment again.
 VENV := .venv/.done-$(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+# What only tests run: another Singer target, and dbt for sources.yml.
+TEST_TOOLS := .tools/target-jsonl/.done .tools/dbt/.done
 export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help demo test test-unit test-integration test-e2e test-all lint format servers install plugins lock down clean
+.PHONY: help demo test test-unit test-integration test-e2e test-all bench lint format servers browser install plugins lock down clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,20 +25,23 @@ help: ## list the verbs
 demo: install plugins ## start a private source and warehouse, run the pipeline twice, show what landed
 	@.venv/bin/python scripts/demo.py
 
-test: install plugins .tools/target-jsonl/.done ## lint and all tests, with the time of each group
+test: install plugins browser $(TEST_TOOLS) ## lint and all tests, with the time of each group
 	@.venv/bin/python scripts/run_tests.py lint unit integration e2e
 
 test-unit: $(VENV) ## tests that need no server (seconds)
 	@.venv/bin/python scripts/run_tests.py unit
 
-test-integration: install .tools/target-jsonl/.done ## tests against a real MariaDB and PostgreSQL
+test-integration: install browser $(TEST_TOOLS) ## tests against a real MariaDB and PostgreSQL, and of the report in Chromium
 	@.venv/bin/python scripts/run_tests.py integration
 
 test-e2e: install plugins ## tests of the whole pipeline through Meltano
 	@.venv/bin/python scripts/run_tests.py e2e
 
-test-all: servers $(UV) .tools/target-jsonl/.done ## unit and integration tests on every Python from 3.11 to 3.13 that is present
+test-all: servers browser $(UV) $(TEST_TOOLS) ## unit and integration tests on every Python from 3.11 to 3.13 that is present
 	@scripts/test-all-pythons.sh
+
+bench: install ## measure against peers: what the analysis of a schema costs
+	@.venv/bin/python tests/bench/bench_discovery.py
 
 lint: $(VENV) ## ruff, mypy and the import contracts
 	@.venv/bin/python scripts/run_tests.py lint
@@ -46,6 +51,9 @@ format: $(VENV) ## format the code
 
 servers: ## install MariaDB's and PostgreSQL's server binaries, if missing (needs root or sudo)
 	@scripts/install-servers.sh
+
+browser: ## install the browser that the report's tests drive, if missing (needs root or sudo)
+	@scripts/install-browser.sh
 
 install: servers $(VENV) ## create .venv with the three packages, from hashed locks
 
@@ -92,4 +100,10 @@ $(VENV): requirements/workspace.txt tap-opendental/pyproject.toml target-openden
 	@echo "Installing target-jsonl, the unrelated target of the tests"
 	@$(UV) venv --quiet --clear --python $(PYTHON) .tools/target-jsonl
 	@$(UV) pip install --quiet --python .tools/target-jsonl --require-hashes -r requirements/target-jsonl.txt
+	@touch $@
+
+.tools/dbt/.done: requirements/dbt.txt | $(UV)
+	@echo "Installing dbt, which the tests run on sources.yml"
+	@$(UV) venv --quiet --clear --python $(PYTHON) .tools/dbt
+	@$(UV) pip install --quiet --python .tools/dbt --require-hashes -r requirements/dbt.txt
 	@touch $@

@@ -1,4 +1,4 @@
-"""The whole pipeline on a synthetic practice: sandbox up, two runs, and a table of what landed (`make demo`).
+"""The whole pipeline on a synthetic practice: analysis, two runs, and a table of what landed (`make demo`).
 
 It may be run again at any time, also after days at the practice: it brings over and counts what the sandbox holds.
 """
@@ -21,6 +21,7 @@ from rich.table import Table
 
 from tap_opendental.connector import SourceAddress, create_source_engine
 from tap_opendental.discovery import SchemaDiscovery
+from tap_opendental.discovery.tables_config import load_tables_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OPENDENTAL = ROOT / ".venv/bin/opendental"
 MELTANO = ROOT / ".tools/meltano/bin/meltano"
 STATE_ID = "dev:tap-opendental-to-target-postgres"
-PATIENTS = 60
+PATIENTS = 150
 SHOWN_TABLES = 15
 INTERRUPTED = 130
 SECONDS_TO_END = 10
@@ -38,10 +39,11 @@ OWN_SETTINGS = ("MELTANO_", "OPENDENTAL_", "TAP_OPENDENTAL_", "TARGET_OPENDENTAL
 
 NEXT = """
 [bold]Next[/]  (first: [cyan]eval "$(.venv/bin/opendental sandbox env)"[/] and \
-[cyan]export PATH=$PWD/.tools/meltano/bin:$PWD/.venv/bin:$PATH[/])
+[cyan]export PATH=$PWD/.tools/meltano/bin:$PWD/.venv/bin:$PATH TAP_OPENDENTAL_TABLES_CONFIG={tables}[/])
   opendental sandbox day                      # a day at the practice: edits, deletes, a merge, an upgrade
+  opendental analyze --output {folder} --check  # what that would change in tables.yml (exit code 3)
   meltano run tap-opendental target-postgres  # bring it over
-  psql "${OPENDENTAL_ANALYTICS_URL/+psycopg/}" -c 'SELECT count(*) FROM raw.procedurelog'"""
+  psql "${{OPENDENTAL_ANALYTICS_URL/+psycopg/}}" -c 'SELECT count(*) FROM raw.procedurelog'"""
 
 Key = tuple[Any, ...]
 console = Console(highlight=False)
@@ -106,16 +108,20 @@ def play() -> int:
     discovery = SchemaDiscovery(source, environment["TAP_OPENDENTAL_DATABASE"])
     streams = len(discovery.discover_all_tables())
 
+    step("opendental analyze: judge every table, write tables.yml and a report")
+    tables = analyze(environment, logs / "analysis")
+    environment["TAP_OPENDENTAL_TABLES_CONFIG"] = str(tables)
+
     step("First run: meltano run tap-opendental target-postgres")
     run_pipeline(environment, warehouse, streams, logs / "demo-run-1.log")
     step("Second run: the same command, nothing changed")
     second = run_pipeline(environment, warehouse, streams, logs / "demo-run-2.log")
 
-    comparisons = compare_tables(discovery, source, warehouse, second)
+    comparisons = compare_tables(read_methods(discovery, tables), discovery, source, warehouse, second)
     bookmark = read_bookmark(environment, "procedurelog")
     source.dispose()
     warehouse.dispose()
-    show(comparisons, bookmark, time.monotonic() - started)
+    show(comparisons, bookmark, tables, time.monotonic() - started)
     return 1 if any(comparison.differs for comparison in comparisons) else 0
 
 
@@ -159,6 +165,12 @@ def open_source(environment: Mapping[str, str]) -> sa.Engine:
     settings = ("HOST", "PORT", "USER", "PASSWORD", "DATABASE")
     host, port, user, password, database = (environment[f"TAP_OPENDENTAL_{name}"] for name in settings)
     return create_source_engine(SourceAddress(host, int(port), user, password, database))
+
+
+def analyze(environment: Mapping[str, str], folder: Path) -> Path:
+    """Let `opendental analyze` judge the source, and return the tables.yml that the tap shall obey."""
+    run([OPENDENTAL, "analyze", "--output", folder], env={**os.environ, **environment})
+    return folder / "tables.yml"
 
 
 # --- programs -----------------------------------------------------------------------------------------------------
@@ -239,20 +251,34 @@ def read_bookmark(environment: Mapping[str, str], stream: str) -> str:
 # --- both databases -----------------------------------------------------------------------------------------------
 
 
+def read_methods(discovery: SchemaDiscovery, tables: Path) -> dict[str, str]:
+    """How each table with a primary key is read, as tables.yml says; the others are left out by the tap too."""
+    reviewed = load_tables_file(str(tables))
+    methods = {}
+    for name in discovery.discover_all_tables():
+        if discovery.get_table_schema(name).primary_key:
+            rules = discovery.get_pipeline_configuration(name)
+            config = reviewed.config(name, rules) or rules
+            methods[name] = "INCREMENTAL" if config.is_incremental else "FULL_TABLE"
+    return methods
+
+
 def compare_tables(
-    discovery: SchemaDiscovery, source: sa.Engine, warehouse: sa.Engine, second_run: datetime
+    methods: Mapping[str, str],
+    discovery: SchemaDiscovery,
+    source: sa.Engine,
+    warehouse: sa.Engine,
+    second_run: datetime,
 ) -> list[Comparison]:
-    """Compare every stream's table, those of no primary key left out as the tap leaves them out."""
+    """Compare every stream's table, by the method that it is read with."""
     existing = set(sa.inspect(warehouse).get_table_names("raw"))
     comparisons = []
     with source.connect() as there, warehouse.connect() as here:
-        for name in discovery.discover_all_tables():
-            if key := discovery.get_table_schema(name).primary_key:
-                method = discovery.get_replication_choice(name).method
-                columns = key if method == "INCREMENTAL" else ()
-                rows = read_source(there, name, columns)
-                found = read_raw(here, name, columns, second_run) if name in existing else None
-                comparisons.append(compare(name, method, rows, found))
+        for name, method in methods.items():
+            columns = discovery.get_table_schema(name).primary_key if method == "INCREMENTAL" else ()
+            rows = read_source(there, name, columns)
+            found = read_raw(here, name, columns, second_run) if name in existing else None
+            comparisons.append(compare(name, method, rows, found))
     return comparisons
 
 
@@ -289,13 +315,15 @@ def compare(table: str, method: str, source: Rows, raw: Rows | None) -> Comparis
     return Comparison(table, method, source.count, raw.count, raw.moved, missing, deleted)
 
 
-def show(comparisons: Sequence[Comparison], bookmark: str, seconds: float) -> None:
+def show(comparisons: Sequence[Comparison], bookmark: str, tables: Path, seconds: float) -> None:
     """Print what landed and what to do next."""
     console.print("", render_table(comparisons))
     console.print(render_summary(comparisons))
     console.print(f"\nBookmark (meltano state get {STATE_ID}):\n  procedurelog: {bookmark}", soft_wrap=True)
     end = f"All in {seconds:.0f} s. The sandbox stays up; stop it with [cyan]make down[/]."
-    console.print(NEXT, end, sep="\n\n", soft_wrap=True)
+    shown = os.path.relpath(tables, ROOT)
+    following = NEXT.format(tables=shown, folder=Path(shown).parent)
+    console.print(following, end, sep="\n\n", soft_wrap=True)
 
 
 def render_table(comparisons: Sequence[Comparison]) -> Table:

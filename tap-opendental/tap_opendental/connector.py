@@ -165,6 +165,8 @@ def create_source_engine(address: SourceAddress) -> sa.Engine:
     engine = sa.create_engine(
         url,
         poolclass=NullPool,
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,  # nothing is written, so there is nothing to roll back
         hide_parameters=True,
         connect_args={
             "autocommit": True,

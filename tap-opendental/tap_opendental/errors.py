@@ -75,6 +75,12 @@ class DamagedTableError(SchemaAnalysisError):
     """A table is listed and cannot be opened."""
 
 
+class RestrictedTableError(SchemaAnalysisError, AccessDeniedError):
+    """The user may read some columns of a table only: what the server shows of it is not the table."""
+
+    exit_code = ExitCode.ACCESS_DENIED
+
+
 class SchemaChangedError(OpenDentalError):
     """A table's structure is not the reviewed one, and `on_schema_change` is `fail`."""
 

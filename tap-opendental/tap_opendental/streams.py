@@ -135,14 +135,14 @@ class TableStream(Stream):
         )
 
     def _find_start(self, context: Context | None) -> str | int | None:
-        """Where to go on from: the bookmark or a later start_date; None for all rows. An append-only key is a number."""
+        """Where to go on from: the bookmark, a number for an append-only key, or a later start_date; None for all."""
         if not self.replication_key:
             return None
-        bookmark = self.read_bookmark()
-        if self._plan.append_only or self._plan.read_whole:
-            bookmark = None if self._plan.read_whole else bookmark
-            return bookmark if self._plan.append_only else self._to_moment(self.config.get("start_date"))
-        return self._to_moment(self.get_starting_replication_key_value(context))
+        if self._plan.append_only:
+            return None if self._plan.read_whole else self.read_bookmark()
+        asked = self.config.get("start_date")
+        start = asked if self._plan.read_whole else self.get_starting_replication_key_value(context)
+        return parse_moment(start).isoformat(" ") if start else None
 
     def read_bookmark(self) -> str | int | None:
         """Return the bookmark of the stream's key, None without one; StateError when it is not of the key's kind."""
@@ -154,10 +154,6 @@ class TableStream(Stream):
                 f"state: the bookmark of stream {self.name} is not one of {self.replication_key}; {REPAIR}"
             )
         return bookmark
-
-    @staticmethod
-    def _to_moment(value: str | None) -> str | None:
-        return parse_moment(value).isoformat(" ") if value else None
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and columns from a catalog; of replication only what loses nothing: the plan's, or FULL_TABLE.

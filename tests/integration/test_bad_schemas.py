@@ -123,7 +123,6 @@ def test_asking_for_a_table_without_rights_names_it_and_the_right(place):
         assert "GRANT SELECT" in str(raised.value)
 
 
-@pytest.mark.xfail(reason="information_schema hides columns and indexes alike: COLUMN_PRIVILEGES would tell")
 @pytest.mark.parametrize(
     "columns",
     ["Note", "PatNum, DateTStamp", "RecallNum, PatNum, DateTStamp", "RecallNum, PatNum, Note, DateTStamp"],
@@ -139,7 +138,6 @@ def test_a_table_with_rights_on_some_columns_is_left_out(place, columns):
     assert "GRANT SELECT" in left_out(analysis)["recall"]
 
 
-@pytest.mark.xfail(reason="information_schema hides columns and indexes alike: COLUMN_PRIVILEGES would tell")
 @pytest.mark.parametrize("key", ["", "UNIQUE KEY (b)", "KEY (b)"])
 def test_rights_on_some_columns_show_without_a_primary_key_too(place, key):
     """A keyless table of which one column may be read is left out, and is not taken for a table of one column."""
@@ -271,7 +269,7 @@ def test_without_rights_on_preference_append_only_tables_are_read_whole(place):
 @pytest.mark.parametrize(
     ("rows", "key"),
     [((), None), (("0",), KEY), (("1",), None), (("",), None), (("1", "0"), None), ((" 0 ",), KEY),
-     pytest.param(("0", "1"), None, marks=pytest.mark.xfail(reason="the first row alone is read"))],
+     (("0", "1"), None)],
 )  # fmt: skip
 def test_whatever_preference_says_only_a_plain_no_lets_keys_be_followed(place, rows, key):
     """No row, an empty value, or two rows that contradict each other: the append-only tables are read whole."""

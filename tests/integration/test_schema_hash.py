@@ -207,7 +207,6 @@ def test_hostile_tables_are_replicated(mariadb_database, elsewhere, both):
     assert show_create(both, elsewhere.name, names) == show_create(both, mariadb_database.name, names)
 
 
-@pytest.mark.xfail(reason="the counter is taken out of a comment that reads like it")
 def test_a_comment_that_reads_like_the_counter_stays(mariadb_database, elsewhere, both):
     """Only the server's own AUTO_INCREMENT=n is left behind."""
     create = "CREATE TABLE zz (Num int) ENGINE=MyISAM COMMENT='was AUTO_INCREMENT=5 DEFAULT once'"
@@ -218,7 +217,6 @@ def test_a_comment_that_reads_like_the_counter_stays(mariadb_database, elsewhere
     assert ddl[0] == ddl[1]
 
 
-@pytest.mark.xfail(reason="the target's refusal is no SchemaDiscoveryError")
 def test_a_table_that_is_there_is_dropped_only_on_demand(mariadb_database, elsewhere, both):
     """Without drop_if_exists a replica that is there stays as it is and the error names it; with it, it is replaced."""
     alter(mariadb_database, CREATE)
@@ -240,7 +238,6 @@ def test_a_source_table_that_does_not_exist_leaves_the_target_alone(mariadb_data
     assert discover(elsewhere).discover_all_tables() == ("no_such_table",)
 
 
-@pytest.mark.xfail(reason="the target's refusal is no SchemaDiscoveryError")
 def test_a_missing_target_database_is_named(mariadb_database, both):
     """The error is ours and names the database."""
     alter(mariadb_database, CREATE)

@@ -52,7 +52,7 @@ def test_the_official_schema_is_described_in_full():
 def test_without_the_knowledge_only_what_is_proven_is_said():
     """Dates, sizes and keys show in the structure; no boolean, enum, duration or colour is guessed."""
     found = count(Knowledge.empty())
-    assert {"boolean", "enum", "ticks", "interval", "colour", "patient data"}.isdisjoint(found)
+    assert {"boolean", "enum", "ticks", "interval", "colour"}.isdisjoint(found)
     assert (found["sentinel_date"], found["large_text"], found["key"]) == (344, 30, 424)
 
 
@@ -135,3 +135,18 @@ def test_names_in_any_case_are_described_alike():
     """A server that lower-cases names gets the same meanings, under its own spelling."""
     meanings = describe(Column("ishidden", "tinyint(3) unsigned"), Column("PATNUM", "bigint(20)"), name="PROVIDER")
     assert list(meanings["ishidden"].kinds) == ["boolean"]
+
+
+def test_patient_data_is_inherited_where_nobody_has_reviewed_a_column():
+    """A copy keeps the classes of its original's columns, and a key that points at a patient is a record number."""
+    columns = (Column("PatNum", "bigint(20)"), Column("LName", "varchar(100)"), Column("PatNumSponsor", "bigint(20)"))
+    copy = Table("patient_bak", (*columns, Column("Own", "text")))
+    patient = load_knowledge().table("patient").table
+    references = [r for r in find_references([patient, copy], load_knowledge()) if r.table == "patient_bak"]
+    found = {m.name: m.patient_data for m in describe_columns(copy, load_knowledge(), references)}
+    assert "record_number" in found["PatNum"]
+    assert "name" in found["LName"]
+    assert found["PatNumSponsor"] == ("record_number",)
+    assert found["Own"] == ()
+    guessed = describe_columns(copy, Knowledge.empty(), references)
+    assert {m.name: m.patient_data for m in guessed}["LName"] == ()

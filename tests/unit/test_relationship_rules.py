@@ -75,7 +75,9 @@ def test_with_the_knowledge_the_documentation_is_the_answer(official):
     }
     assert given == expected
     assert len(references) == len(expected) == 763
-    assert {(r.source, r.confidence) for r in references} == {("documented", 1.0)}
+    assert {r.source for r in references} == {"documented"}
+    in_doubt = {(r.table, r.column) for r in references if not r.is_certain}
+    assert in_doubt == {("task", "KeyNum")}  # ObjectType says whether it is a patient's or an appointment's
 
 
 def test_a_known_column_without_a_reference_is_not_guessed_and_an_unknown_one_is():

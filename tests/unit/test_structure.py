@@ -80,15 +80,7 @@ SPELLINGS = {
 }
 
 
-OPEN = {
-    "text with a backslash": "MySQL reports defaults bare: the backslash has to be doubled, as the quote is",
-    "expression with text": "MySQL reports expressions with their quotes escaped",
-}
-
-
-@pytest.mark.parametrize(
-    "what", [pytest.param(n, marks=pytest.mark.xfail(reason=OPEN[n])) if n in OPEN else n for n in SPELLINGS]
-)
+@pytest.mark.parametrize("what", SPELLINGS)
 def test_mariadb_and_mysql_spell_one_structure(what):
     """What MariaDB 10.11 and MySQL 8 report of the same column hashes alike."""
     mariadb, mysql = SPELLINGS[what]

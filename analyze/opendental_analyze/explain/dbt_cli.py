@@ -12,7 +12,11 @@ from opendental_analyze.explain.writing import write_files
 from tap_opendental.discovery.knowledge import load_knowledge
 
 
-@click.command("dbt-sources")
+@click.command(
+    "dbt-sources",
+    epilog="Columns with types and meaning, tests of keys and references, freshness by replication key, classes of "
+    "patient data as meta. Secrets are never loaded, and not in it. For dbt 1.11 or later.",
+)
 @click.option(
     "--analysis",
     type=click.Path(path_type=Path),
@@ -25,9 +29,6 @@ from tap_opendental.discovery.knowledge import load_knowledge
 @click.option("--tables", multiple=True, metavar="PATTERN", help="Tables to describe (`proc*`); may be repeated.")
 def dbt_sources(analysis: Path, output: Path | None, schema: str, source_name: str, tables: tuple[str, ...]) -> None:
     """Write a dbt sources.yml for the tables as the pipeline loads them.
-
-    Columns with types and meaning, tests of keys and references, freshness by replication key, classes of patient data
-    as meta. Secrets are never loaded, and not in it. For dbt 1.11 or later.
 
     \b
     Example: opendental analyze dbt-sources --output models/sources.yml

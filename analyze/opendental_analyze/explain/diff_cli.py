@@ -13,17 +13,17 @@ from opendental_analyze.explain.diff_rendering import render_diff
 from tap_opendental.errors import ExitCode
 
 
-@click.command()
+@click.command(
+    epilog="A and B are each an analysis.json, a folder that holds one, or env:PREFIX for a live source whose address "
+    "is in PREFIX_HOST, PREFIX_PORT, PREFIX_USER, PREFIX_PASSWORD, PREFIX_DATABASE. Rows and sizes are not compared. "
+    "Ends with 0 when both are equal, with 3 when they differ."
+)
 @click.argument("before", metavar="A")
 @click.argument("after", metavar="B")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def diff(ctx: click.Context, before: str, after: str, *, as_json: bool) -> None:
     """Show what differs from A to B: tables, columns, keys, indexes, and how each table is read.
-
-    A and B are each an analysis.json, a folder that holds one, or env:PREFIX for a live source whose address is in
-    PREFIX_HOST, PREFIX_PORT, PREFIX_USER, PREFIX_PASSWORD, PREFIX_DATABASE. Rows and sizes are not compared.
-    Ends with 0 when both are equal, with 3 when they differ.
 
     \b
     Example: opendental analyze diff before/analysis.json env:TAP_OPENDENTAL

@@ -9,6 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.exc import DBAPIError
+
 from tap_opendental.connector import SourceAddress, plain_errors
 from tap_opendental.discovery.introspect import Snapshot, read_snapshot
 from tap_opendental.discovery.judgements import (
@@ -24,17 +26,18 @@ from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.model import Table
 from tap_opendental.discovery.probe import Probe
 from tap_opendental.discovery.reconcile import Reconciled, reconcile
-from tap_opendental.discovery.replicate import create_table, read_create_statement
+from tap_opendental.discovery.replicate import create_table, explain_refusal, read_create_statement
 from tap_opendental.discovery.rules.relationships import find_polymorphic, find_references
 from tap_opendental.discovery.rules.replication import choose_replication, is_growing_key
 from tap_opendental.discovery.rules.validation import find_problems
 from tap_opendental.discovery.table_config import TableConfig
-from tap_opendental.discovery.tables_config import TablesFile, render_tables_file
-from tap_opendental.errors import DamagedTableError, SchemaNotFoundError
+from tap_opendental.discovery.tables_config import TablesFile, load_tables_file, render_tables_file
+from tap_opendental.errors import DamagedTableError, RestrictedTableError, SchemaNotFoundError
+from tap_opendental.files import write_text
 from tap_opendental.quoting import quote_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
     from tap_opendental.discovery.model import Server, TableSize
 
 FILE_NAME = "tables.yml"
+_GRANT = "GRANT SELECT on the whole table"
+_RESTRICTED = f"the user may read some of its columns only: {_GRANT}"
 _VANISHED = "dropped while the schema was read, or no right on any of its columns"
 
 
@@ -72,7 +77,7 @@ class TableSchema(Table):
 class SchemaDiscovery:
     """Facts and choices about every table of one database.
 
-    Nothing is read before the first question; the first question reads the whole schema in four statements. No later
+    Nothing is read before the first question; the first question reads the whole schema in five statements. No later
     question costs a statement, apart from `create_statement`, `replicate_schema` and a probe.
 
     Errors: SchemaNotFoundError for a database or table that is not there, SchemaAnalysisError for one that cannot be
@@ -109,8 +114,11 @@ class SchemaDiscovery:
         """Names of all base tables that the user may see, damaged ones too, in the server's order."""
         return tuple(self._snapshot.tables)
 
-    def require_readable(self, tables: Iterable[str]) -> None:
-        """Raise DamagedTableError when the server cannot open some of `tables`: names them, and the way to repair."""
+    def require_readable(self, tables: Collection[str]) -> None:
+        """Raise DamagedTableError when the server cannot open some of `tables`: names them, and the way to repair.
+
+        Raises RestrictedTableError for tables of which the user may read some columns only.
+        """
         damaged = {table: self._snapshot.unreadable[table] for table in tables if table in self._snapshot.unreadable}
         if damaged:
             names = ", ".join(quote_plain(table) for table in damaged)
@@ -118,6 +126,12 @@ class SchemaDiscovery:
                 f"the server cannot open {'; '.join(f'table {table} ({why})' for table, why in damaged.items())}: "
                 f"after a backup of its data directory run CHECK TABLE {names}; REPAIR TABLE {names}; (with USE_FRM if "
                 "the index file is lost), or name them in exclude_tables to go on without"
+            )
+        restricted = [table for table in tables if table in self._snapshot.restricted]
+        if restricted:
+            names = ", ".join(restricted)
+            raise RestrictedTableError(
+                f"the user may read some columns only of {names}: {_GRANT}, or name them in exclude_tables"
             )
 
     def get_table_schema(self, table: str) -> TableSchema:
@@ -171,15 +185,16 @@ class SchemaDiscovery:
         """
         statement = self.get_table_schema(source_table).create_statement
         name = target_table or source_table
-        address = SourceAddress.from_url(target_engine.url, target_db)
-        with plain_errors(address, table=name):
+        try:
             create_table(target_engine, statement, database=target_db, table=name, drop_if_exists=drop_if_exists)
+        except DBAPIError as error:
+            raise explain_refusal(error, target_db, name) from None
 
     # --- judgement ------------------------------------------------------------------------------------------------
 
     @cached_property
     def _readable(self) -> tuple[Table, ...]:
-        return tuple(table for name, table in self._snapshot.tables.items() if name not in self._snapshot.unreadable)
+        return tuple(table for name, table in self._snapshot.tables.items() if self._snapshot.is_readable(name))
 
     @cached_property
     def _stamps(self) -> frozenset[str]:
@@ -207,11 +222,15 @@ class SchemaDiscovery:
         """How changes of the table are found, and why."""
         if table not in self._choices:
             schema = self.get_table_schema(table)
-            known = self._knowledge.table(table)
+            known = None if self._is_namesake(table) else self._knowledge.table(table)
             self._choices[table] = choose_replication(
                 schema, known, stamps=self._stamps, random_keys=self._snapshot.random_primary_keys
             )
         return self._choices[table]
+
+    def _is_namesake(self, table: str) -> bool:
+        """True for a clinic's SecurityLog beside the official securitylog: what is known is not known of it."""
+        return table != table.lower() and table.lower() in self._snapshot.tables
 
     def analyze_table_relationships(self, tables: Iterable[str]) -> dict[str, TableRelationships]:
         """References out of and into each table; 0 in such a column means none."""
@@ -243,7 +262,9 @@ class SchemaDiscovery:
     def _add_dependencies(
         self, near: str, distance: int, found: dict[str, Dependency], *, known: set[str]
     ) -> list[str]:
-        names = sorted({reference.to_table for reference in self._relationships[near].references} - known - set(found))
+        names = sorted(
+            {one.to_table for one in self._relationships[near].references if one.is_certain} - known - set(found)
+        )
         found.update({name: Dependency(name, distance, via=near) for name in names})
         return names
 
@@ -334,10 +355,17 @@ class SchemaDiscovery:
         previous: TablesFile | None = None,
         analyzed_on: str | None = None,
     ) -> str:
-        """Return the text of tables.yml for all tables, and write it into a directory if one is given."""
+        """Return the text of tables.yml for all tables, and write it into a directory if one is given.
+
+        The file that is there is the previous one, unless another is given: a person's overrides survive. ConfigError
+        when it cannot be read or written.
+        """
+        path = Path(output_dir, FILE_NAME) if output_dir is not None else None
+        if previous is None and path is not None and path.exists():
+            previous = load_tables_file(str(path))
         text = render_tables_file(self.analyze_complete_schema(previous=previous, analyzed_on=analyzed_on).configs)
-        if output_dir is not None:
-            Path(output_dir, FILE_NAME).write_text(text, encoding="utf-8", newline="\n")
+        if path is not None:
+            write_text(path, text)
         return text
 
     def _choose(self, tables: Iterable[str] | None) -> list[str]:
@@ -349,7 +377,7 @@ class SchemaDiscovery:
         if tables is not None:
             for name in names:
                 self.get_table_schema(name)
-        return [name for name in names if name not in self._snapshot.unreadable]
+        return [name for name in names if self._snapshot.is_readable(name)]
 
     def _reconcile(self, earlier: TablesFile, judged: Sequence[TableAnalysis], today: str) -> Reconciled:
         fresh = {table.table.name: table.config for table in judged}
@@ -372,7 +400,8 @@ class SchemaDiscovery:
 
     def _left_out(self) -> tuple[LeftOut, ...]:
         unreadable = [LeftOut(name, why) for name, why in self._snapshot.unreadable.items()]
-        return (*unreadable, *(LeftOut(name, _VANISHED) for name in self._snapshot.vanished))
+        restricted = [LeftOut(name, _RESTRICTED) for name in sorted(self._snapshot.restricted)]
+        return (*unreadable, *restricted, *(LeftOut(name, _VANISHED) for name in self._snapshot.vanished))
 
     def _missing(self) -> tuple[str, ...]:
         """Official tables that are not seen: none of this version, or no right on them."""

@@ -1,4 +1,4 @@
-"""Connection in, schema out: four statements for a whole database, whatever the number of its tables.
+"""Connection in, schema out: five statements for a whole database, whatever the number of its tables.
 
 Knows nothing of what makes a good replication key: that is `rules`.
 """
@@ -39,6 +39,7 @@ class Snapshot:
 
     `unreadable` are the tables that the server lists and cannot open, with its words for why. What `tables` and `sizes`
     say of these is not to be believed: a damaged index file takes the primary key out of information_schema.
+    `restricted` are tables of which the user may read some columns only: the others, and all indexes, are hidden.
     `vanished` are names of tables that were dropped while the schema was read: they are not in `tables`.
     `random_primary_keys` is this practice's preference; None: there is no such row, or no right to read it.
     """
@@ -47,8 +48,13 @@ class Snapshot:
     tables: Mapping[str, Table]
     sizes: Mapping[str, TableSize]
     unreadable: Mapping[str, str]
+    restricted: frozenset[str] = frozenset()
     vanished: tuple[str, ...] = ()
     random_primary_keys: bool | None = None
+
+    def is_readable(self, table: str) -> bool:
+        """True when what `tables` says of the table is to be believed."""
+        return table not in self.unreadable and table not in self.restricted
 
 
 def read_snapshot(connection: Connection, database: str) -> Snapshot:
@@ -70,8 +76,24 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
         },
         sizes={row["TABLE_NAME"]: _size(row) for row in tables},
         unreadable=_find_unreadable(tables, columns, indexes),
+        restricted=_read_restricted(connection, database, columns),
         vanished=tuple(gone),
         random_primary_keys=_read_random_primary_keys(connection, database, columns),
+    )
+
+
+def _read_restricted(
+    connection: Connection, database: str, columns: Mapping[str, Sequence[RowMapping]]
+) -> frozenset[str]:
+    """Find tables of which no more is shown than columns with a right of their own, none being held on the whole.
+
+    A right that comes through a role is not listed; it shows in that columns without a right of their own are there.
+    """
+    granted: dict[str, set[str]] = defaultdict(set)
+    for row in _read(connection, "restricted", database):
+        granted[row["TABLE_NAME"]].add(row["COLUMN_NAME"])
+    return frozenset(
+        table for table, names in granted.items() if names.issuperset(row["COLUMN_NAME"] for row in columns[table])
     )
 
 
@@ -82,10 +104,10 @@ def _read_random_primary_keys(connection: Connection, database: str, tables: Ite
         return None
     statement = f"SELECT ValueString FROM {quote(database)}.{quote(table)} WHERE PrefName = 'RandomPrimaryKeys'"
     try:
-        value = connection.exec_driver_sql(statement).scalar()
+        values = connection.exec_driver_sql(statement).scalars().all()
     except DBAPIError:
         return None
-    return None if value is None else str(value).strip() != "0"
+    return any(str(value).strip() != "0" for value in values) if values else None
 
 
 def _server(version: str) -> Server:
@@ -132,15 +154,7 @@ def _find_unreadable(
             reasons[name] = _shorten(row["TABLE_COMMENT"])
         elif _lost_its_key(columns[name], indexes[name]):
             reasons[name] = "its indexes cannot be read"
-        elif _shows_a_part(columns[name], indexes[name]):
-            reasons[name] = "the user has rights on some of its columns only"
     return reasons
-
-
-def _shows_a_part(columns: Sequence[RowMapping], indexes: Sequence[RowMapping]) -> bool:
-    """True when an index names a column that is not shown: what the user may not read, information_schema hides."""
-    shown = {column["COLUMN_NAME"] for column in columns}
-    return any(part["COLUMN_NAME"] not in shown for part in indexes if part["COLUMN_NAME"] is not None)
 
 
 def _shorten(words: str | None) -> str:
@@ -205,7 +219,7 @@ def _default(row: RowMapping, extra: str, server: Server) -> str | None:
         return _canonical_now(text)
     if server.flavour == "mariadb" or "DEFAULT_GENERATED" in extra or _is_bare_number(row["COLUMN_TYPE"], text):
         return text
-    return "'" + text.replace("'", "''") + "'"
+    return "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def _is_bare_number(column_type: str, text: str) -> bool:

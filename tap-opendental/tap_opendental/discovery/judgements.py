@@ -24,6 +24,7 @@ ColumnKind = Literal[
 ]
 
 ANALYSIS_VERSION = "1"
+POLYMORPHIC_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,8 @@ class ReplicationChoice:
 class Reference:
     """A column whose values are keys of another table; 0 means none.
 
-    `confidence` is from 0 to 1. `orphans` of `sampled` distinct values had no row there, when `--probe` looked.
+    `confidence` is from 0 to 1; 0.5 where another column says row by row which table is meant. `orphans` of `sampled`
+    distinct values had no row there, when `--probe` looked.
     """
 
     table: str
@@ -79,6 +81,11 @@ class Reference:
     reason: str
     sampled: int | None = None
     orphans: int | None = None
+
+    @property
+    def is_certain(self) -> bool:
+        """True when the column is a key of this table in every row, or most likely so."""
+        return self.confidence > POLYMORPHIC_CONFIDENCE
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types."""

@@ -41,8 +41,8 @@ def judge_table(facts: TableFacts, knowledge: Knowledge, previous: TableConfig |
         rows=rows,
         megabytes=megabytes,
         usage=usage,
-        references=facts.references,
-        referenced_by=facts.referenced_by,
+        references=[one for one in facts.references if one.is_certain],
+        referenced_by=[one for one in facts.referenced_by if one.is_certain],
         known=known,
     )
     overrides = previous.overrides if previous else {}

@@ -31,6 +31,7 @@ RECENT_DAYS = 7
 _NEWEST = "SELECT DISTINCT {column} FROM (SELECT {column} FROM {table} ORDER BY {order} DESC LIMIT {rows}) AS newest"
 _FOUND = "SELECT COUNT(DISTINCT {column}) FROM {table} WHERE {column} IN %(keys)s"
 _RECENT = "SELECT COUNT(*) FROM {table} WHERE {column} >= NOW() - INTERVAL {days} DAY"
+_NO_KEYS = frozenset({"tinyint", "text", "tinytext", "mediumtext", "longtext"})
 _NONE = (None, 0, "0", "", -1)
 
 
@@ -58,7 +59,7 @@ class Probe:
         if table.size.rows == 0 or not table.table.primary_key or time.monotonic() > self._ends:
             return table
         self._tell(f"probing {table.table.name}", number, total)
-        references = tuple(self._check(table, reference) for reference in table.references)
+        references = tuple(self._check(table, one) if _may_be_key(table, one) else one for one in table.references)
         return replace(table, references=references, usage=replace(table.usage, recent_rows=self._count_recent(table)))
 
     def _check(self, table: TableAnalysis, reference: Reference) -> Reference:
@@ -103,3 +104,8 @@ class Probe:
             return f"SET STATEMENT max_statement_time = {SECONDS_A_STATEMENT} FOR {statement}"
         milliseconds = int(SECONDS_A_STATEMENT * 1000)
         return statement.replace("SELECT", f"SELECT /*+ MAX_EXECUTION_TIME({milliseconds}) */", 1)
+
+
+def _may_be_key(table: TableAnalysis, reference: Reference) -> bool:
+    """True where a value without a row means something: not in free text, in enums, or where a row says whose key."""
+    return reference.is_certain and table.table.column(reference.column).base_type not in _NO_KEYS

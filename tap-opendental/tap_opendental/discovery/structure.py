@@ -72,5 +72,5 @@ def _canonical_expression(expression: str | None) -> str | None:
     """Drop what servers add to a generated column's expression: backticks, introducers, spaces and outer brackets."""
     if expression is None:
         return None
-    bare = re.sub(r"`|\b_(?:utf8mb[34]|latin1)(?=\\?')|\s+", "", expression)
+    bare = re.sub(r"`|\b_(?:utf8mb[34]|latin1)(?=\\?')|\\(?=')|\s+", "", expression)
     return bare[1:-1] if bare.startswith("(") and bare.endswith(")") else bare

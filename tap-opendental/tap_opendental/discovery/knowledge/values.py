@@ -159,6 +159,10 @@ class Knowledge:
         known = self.column(table, column)
         return known is not None and known.is_boolean
 
+    def patient_data_by_name(self, column: str) -> tuple[str, ...]:
+        """Patient-data classes of the known columns of that name, in any spelling; for copies and later versions."""
+        return self._patient_data.get(column.lower(), ())
+
     def secrets(self) -> tuple[tuple[str, str], ...]:
         """List every (table, column) that is never to be read, sorted."""
         return self._secrets
@@ -168,6 +172,14 @@ class Knowledge:
         owners = self._owners.get(name, [])
         copied = [owner for owner in owners if compact(owner) in compact(table)]
         return next(iter(copied if name in GENERIC_NAMES else copied + owners), None)
+
+    @cached_property
+    def _patient_data(self) -> dict[str, tuple[str, ...]]:
+        classes: dict[str, set[str]] = {}
+        for table in self.tables.values():
+            for name, column in table.columns.items():
+                classes.setdefault(name.lower(), set()).update(column.patient_data)
+        return {name: tuple(sorted(found)) for name, found in classes.items() if found}
 
     @cached_property
     def _owners(self) -> dict[str, list[str]]:

@@ -51,9 +51,16 @@ def _describe(table: Table, column: Column, knowledge: Knowledge, targets: Seque
     return ColumnMeaning(
         name=column.name,
         kinds=kinds,
-        patient_data=known.patient_data if known else (),
+        patient_data=known.patient_data if known else _infer_patient_data(knowledge, column, targets),
         secret=_why_secret(knowledge, table.name, column.name),
     )
+
+
+def _infer_patient_data(knowledge: Knowledge, column: Column, targets: Sequence[str]) -> tuple[str, ...]:
+    """Classes of a column that nobody has reviewed: those of its namesakes, and record_number for a patient's key."""
+    inherited = knowledge.patient_data_by_name(column.name)
+    points_at_patient = any(target.lower() == "patient.patnum" for target in targets)
+    return inherited or (("record_number",) if points_at_patient else ())
 
 
 def _documented_kinds(known: KnownColumn) -> Iterator[tuple[ColumnKind, str]]:

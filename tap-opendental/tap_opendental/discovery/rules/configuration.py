@@ -54,7 +54,7 @@ def choose_configuration(
         table_importance=importance,
         estimated_size_mb=megabytes,
         estimated_rows=rows,
-        dependencies=tuple(sorted({reference.to_table for reference in references} - {table.name})),
+        dependencies=tuple(sorted({one.to_table for one in references if one.is_certain} - {table.name})),
         is_modeled=importance in _WATCHED,
         schema_hash=table.schema_hash,
         monitoring=choose_monitoring(importance, megabytes),

@@ -7,10 +7,10 @@ documented references of Open Dental 24.3; CONFIDENCE is that measurement. 0 in 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from tap_opendental.discovery.judgements import Reference
+from tap_opendental.discovery.judgements import POLYMORPHIC_CONFIDENCE, Reference
 from tap_opendental.discovery.rules.aliases import ALIASES, GENERIC_KEYS, OWNERS, TEXT_ALIASES
 
 if TYPE_CHECKING:
@@ -60,13 +60,19 @@ def find_references(tables: Sequence[Table], knowledge: Knowledge) -> tuple[Refe
     present = {table.name.lower(): table for table in tables}
     names = _Names.of(tables, knowledge)
     return tuple(
-        reference
+        _doubt(reference) if column.name in polymorphic else reference
         for table in tables
         for polymorphic in [frozenset(find_polymorphic(table))]
         for column in table.columns
         for reference in _references(table, column, knowledge.column(table.name, column.name), present, names)
         if reference.source == "documented" or column.name not in polymorphic
     )
+
+
+def _doubt(reference: Reference) -> Reference:
+    """Keep what is documented of a polymorphic key (task.KeyNum is a patient's or an appointment's), in doubt."""
+    reason = f"{reference.reason}, in rows of which another column says so"
+    return replace(reference, confidence=POLYMORPHIC_CONFIDENCE, reason=reason)
 
 
 def find_polymorphic(table: Table) -> tuple[str, ...]:

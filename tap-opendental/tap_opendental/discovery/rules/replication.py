@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from tap_opendental.discovery.judgements import Candidate, ReplicationChoice
+from tap_opendental.discovery.model import IndexColumn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,9 +36,10 @@ def choose_replication(
     """Choose the column that updates itself on every write, on a table with a primary key; else the full table.
 
     Right on 67 of 67 tables of Open Dental 24.3 without a false hit. Names are no guide: `taskhist.DateTStamp` is set
-    on insert only, `claimtracking.DateTimeEntry` does update itself, and a `CREATE TABLE ... AS` copy keeps a
-    DateTStamp that no longer moves. An append-only table is read by its primary key only where the knowledge says so
-    and keys are known to grow. `stamps` are lower-case names of the columns that update themselves in other tables.
+    on insert only, `claimtracking.DateTimeEntry` does update itself, and a copy by MySQL's `CREATE TABLE ... AS` keeps
+    a DateTStamp that no longer moves (MariaDB's moves on). An append-only table is read by its primary key only where
+    the knowledge says so and keys are known to grow. `stamps` are lower-case names of the columns that update
+    themselves in other tables.
     """
     candidates = tuple(list_candidates(table, known, stamps=frozenset(stamps), random_keys=random_keys))
     for candidate in candidates:
@@ -125,8 +127,5 @@ def _why_full(table: Table, candidates: tuple[Candidate, ...]) -> str:
 
 
 def leads_an_index(table: Table, column: str) -> bool:
-    """True when an ordered index starts with the whole column, so that `column >= x` does not scan the table."""
-    return any(
-        index.kind == "BTREE" and index.columns[0].name == column and index.columns[0].length is None
-        for index in table.indexes
-    )
+    """True when an ascending index starts with the whole column, so that `column >= x` does not scan the table."""
+    return any(index.kind == "BTREE" and index.columns[0] == IndexColumn(column) for index in table.indexes)
