@@ -242,10 +242,11 @@ def run_pipeline(environment: Mapping[str, str], warehouse: sa.Engine, streams: 
 
 
 def read_bookmark(environment: Mapping[str, str], stream: str) -> str:
-    """A stream's bookmark, as `meltano state get` prints it."""
+    """A stream's bookmark, of what `meltano state get` prints; the structure that it remembers is long."""
     command = meltano("--log-level", "error", "state", "get", STATE_ID)
     state = json.loads(run(command, stdout=subprocess.PIPE, env=meltano_environment(os.environ, environment)))
-    return json.dumps(state["singer_state"]["bookmarks"].get(stream))
+    bookmark = state["singer_state"]["bookmarks"].get(stream, {})
+    return json.dumps({key: value for key, value in bookmark.items() if key != "schema"})
 
 
 # --- both databases -----------------------------------------------------------------------------------------------

@@ -1,10 +1,11 @@
-"""The Meltano project that a command was called in."""
+"""The Meltano project that a command was called in, and where its analysis is."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 PROJECT_FILE = "meltano.yml"
+DIRECTORY = "analysis"
 
 
 def find_project() -> Path:
@@ -12,3 +13,8 @@ def find_project() -> Path:
     here = Path.cwd()
     projects = (directory for directory in (here, *here.parents) if (directory / PROJECT_FILE).is_file())
     return next(projects, here)
+
+
+def find_analysis() -> Path:
+    """The folder in which `opendental analyze` keeps its files, unless it is told another."""
+    return find_project() / DIRECTORY

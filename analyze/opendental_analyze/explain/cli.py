@@ -18,11 +18,9 @@ from opendental_analyze.explain.explanation import Explanation, Wish, explain_so
 from opendental_analyze.explain.summary import WIDTH, render_plain
 from opendental_analyze.explain.writing import require_folder
 from opendental_analyze.progress import show_steps
-from opendental_analyze.project import find_project
+from opendental_analyze.project import DIRECTORY, find_analysis
 from opendental_analyze.terminal import printable
 from tap_opendental.errors import ExitCode
-
-DIRECTORY = "analysis"
 
 
 @click.group(
@@ -52,7 +50,7 @@ def analyze(
     if ctx.invoked_subcommand:
         _refuse_options(ctx)
         return
-    folder = (output or find_project() / DIRECTORY).absolute()
+    folder = (output or find_analysis()).absolute()
     if not check:
         require_folder(folder)
     explanation, files = _explain(folder, patterns, probe=probe, check=check)

@@ -9,6 +9,7 @@ import click
 from opendental_analyze.explain.analysis_files import read_analysis
 from opendental_analyze.explain.dbt_sources import Wish, render_sources
 from opendental_analyze.explain.writing import write_files
+from opendental_analyze.project import DIRECTORY, find_analysis
 from tap_opendental.discovery.knowledge import load_knowledge
 
 
@@ -20,20 +21,22 @@ from tap_opendental.discovery.knowledge import load_knowledge
 @click.option(
     "--analysis",
     type=click.Path(path_type=Path),
-    default=Path(),
-    help="An analysis.json, or the folder that holds it; by default the working directory.",
+    help=f"An analysis.json, or the folder that holds it; by default {DIRECTORY} in the project.",
 )
 @click.option("--output", type=click.Path(path_type=Path, dir_okay=False), help="File to write; by default stdout.")
 @click.option("--schema", default="raw", show_default=True, help="Schema of PostgreSQL that the pipeline loads.")
 @click.option("--source-name", default="opendental", show_default=True, help="What dbt calls the source.")
 @click.option("--tables", multiple=True, metavar="PATTERN", help="Tables to describe (`proc*`); may be repeated.")
-def dbt_sources(analysis: Path, output: Path | None, schema: str, source_name: str, tables: tuple[str, ...]) -> None:
+def dbt_sources(
+    analysis: Path | None, output: Path | None, schema: str, source_name: str, tables: tuple[str, ...]
+) -> None:
     """Write a dbt sources.yml for the tables as the pipeline loads them.
 
     \b
     Example: opendental analyze dbt-sources --output models/sources.yml
     """  # noqa: D301  # \b is click's mark for a paragraph that it leaves as it stands
-    sources = render_sources(read_analysis(analysis), load_knowledge(), Wish(schema, source_name, tables))
+    content = read_analysis(analysis or find_analysis())
+    sources = render_sources(content, load_knowledge(), Wish(schema, source_name, tables))
     for table, why in sources.not_loaded.items():
         click.echo(f"left out: table {table}: {why}, so the pipeline does not load it", err=True)
     if output is None:
