@@ -8,25 +8,9 @@ command -v chromium chromium-browser google-chrome >/dev/null || missing+=(chrom
 compgen -G "/usr/share/fonts/truetype/*/*.ttf" >/dev/null || missing+=(fonts-dejavu-core)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
-fail() { echo "error: $*" >&2; exit 9; }
-is_root() { [ "$(id -u)" -eq 0 ]; }
-command -v apt-get >/dev/null || fail "no browser: install ${missing[*]} with this system's package manager"
-is_root || command -v sudo >/dev/null \
-    || fail "no browser: as root, run apt-get install --no-install-recommends ${missing[*]}"
-
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-
-# sudo drops the environment: `env` behind it sets what keeps apt-get from asking (NEEDRESTART_MODE: on Ubuntu).
-as_root=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a)
-is_root || as_root=(sudo "${as_root[@]}")
-
-# Silent while all is well; a failure shows all that apt-get said.
-apt() {
-    "${as_root[@]}" apt-get -q -y "$@" >"$log" 2>&1 && return
-    cat "$log" >&2
-    fail "apt-get $* failed: its output is above. Any Chromium will do: put it on PATH as chromium"
-}
+# shellcheck source=scripts/apt.sh
+. "$(dirname "$0")/apt.sh"
+require_apt "no browser (any Chromium on PATH as chromium will do)" "${missing[@]}"
 
 echo "Installing ${missing[*]}"
 apt update

@@ -9,25 +9,9 @@ command -v mariadbd >/dev/null || missing+=(mariadb-server-core)
 compgen -G "/usr/lib/postgresql/*/bin/initdb" >/dev/null || command -v initdb >/dev/null || missing+=(postgresql)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
-fail() { echo "error: $*" >&2; exit 9; }
-is_root() { [ "$(id -u)" -eq 0 ]; }
-command -v apt-get >/dev/null || fail "missing server binaries: install ${missing[*]} with this system's package manager"
-is_root || command -v sudo >/dev/null \
-    || fail "missing server binaries: as root, run apt-get install --no-install-recommends ${missing[*]}"
-
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
-
-# sudo drops the environment: `env` behind it sets what keeps apt-get from asking (NEEDRESTART_MODE: on Ubuntu).
-as_root=(env DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a)
-is_root || as_root=(sudo "${as_root[@]}")
-
-# Silent while all is well; a failure shows all that apt-get said.
-apt() {
-    "${as_root[@]}" apt-get -q -y "$@" >"$log" 2>&1 && return
-    cat "$log" >&2
-    fail "apt-get $* failed: its output is above"
-}
+# shellcheck source=scripts/apt.sh
+. "$(dirname "$0")/apt.sh"
+require_apt "missing server binaries" "${missing[@]}"
 
 # The package's name on this system: Ubuntu 22.04 and Debian 11 have the version in it (mariadb-server-core-10.6).
 package() {

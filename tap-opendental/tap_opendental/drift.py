@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Literal
 from tap_opendental.discovery.structure import canonical_type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from tap_opendental.discovery.model import Table
+    from tap_opendental.discovery.table_config import ColumnOverride
 
 OnSchemaChange = Literal["evolve", "warn", "fail"]
 
@@ -27,11 +28,20 @@ class Structure:
     columns: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, table: Table, names: frozenset[str] | None = None) -> Structure:
-        """Structure of a table, all of its columns or some."""
-        columns = {column.name: canonical_type(column) for column in table.columns}
-        kept = {name: kind for name, kind in columns.items() if names is None or name in names}
-        return cls(table.schema_hash, kept)
+    def of(
+        cls, table: Table, *, without: Collection[str] = (), overrides: Mapping[str, ColumnOverride] | None = None
+    ) -> Structure:
+        """Structure of a table, without the columns that are never read; a person's conversions are part of a type."""
+        asked = overrides or {}
+        hidden = {*without, *(name for name, override in asked.items() if override.conversion_rule == "exclude")}
+        return cls(
+            table.schema_hash,
+            {
+                column.name: " ".join([canonical_type(column), *_name_conversion(asked.get(column.name))])
+                for column in table.columns
+                if column.name not in hidden
+            },
+        )
 
     @classmethod
     def from_state(cls, value: object) -> Structure | None:
@@ -45,6 +55,12 @@ class Structure:
     def to_state(self, *, with_columns: bool) -> dict[str, Any]:
         """Write for a stream's state: columns as a list, since Meltano may merge mappings and keep what is gone."""
         return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()] if with_columns else []}
+
+
+def _name_conversion(override: ColumnOverride | None) -> list[str]:
+    if override is None:
+        return []
+    return [override.conversion_rule, *([] if override.precision is None else [str(override.precision)])]
 
 
 @dataclass(frozen=True)
@@ -82,9 +98,14 @@ def _moved(today: Structure, remembered: Structure | None) -> bool:
 
 
 def _has_grown(today: Structure, remembered: Structure | None) -> bool:
-    """True when a column is new or of another type; unknown columns of a moved structure count as grown."""
-    if remembered is None or not _moved(today, remembered):
+    """True when a column is new or of another type; unknown columns of a moved structure count as grown.
+
+    A column that tables.yml no longer excludes is new too, though the structure did not move.
+    """
+    if remembered is None:
         return False
+    if not remembered.columns:
+        return _moved(today, remembered)
     return any(remembered.columns.get(name) != kind for name, kind in today.columns.items())
 
 

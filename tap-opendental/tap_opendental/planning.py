@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from tap_opendental.discovery.knowledge import REVIEWED
 from tap_opendental.discovery.rules.replication import leads_an_index
 from tap_opendental.drift import Adoption, Structure, adopt
 from tap_opendental.errors import ConfigError, NothingSelectedError
+from tap_opendental.patterns import matches
 from tap_opendental.streams import TablePlan
 from tap_opendental.types import choose_reading, is_keyed_by_number
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tap_opendental.types import Reading
 
 PAGE_BYTES = 8_388_608
+_SHOWN = 10
 logger = logging.getLogger("tap-opendental")
 
 
@@ -50,14 +51,10 @@ def plan_tables(inputs: Inputs) -> list[TablePlan]:
     wanted = _leave_out_unreviewed(inputs, _choose_tables(discovery, settings))
     wanted = _leave_out_secret_keys(discovery, knowledge, wanted)
     _log_withheld([discovery.get_table_schema(name) for name in wanted], knowledge)
-    adoptions = {name: _adopt(inputs, name) for name in wanted}
+    configs = {name: choose_config(inputs, name) for name in wanted}
+    adoptions = {name: _adopt(inputs, name, config) for name, config in configs.items()}
     _log_drift(adoptions, settings.on_schema_change)
-    return [_plan(inputs, name, adoption) for name, adoption in adoptions.items()]
-
-
-def matches(name: str, pattern: str) -> bool:
-    """Match as the shell does, without regard to case: table names fold to lower case on some servers."""
-    return fnmatchcase(name.lower(), pattern.lower())
+    return [_plan(inputs, name, configs[name], adoption) for name, adoption in adoptions.items()]
 
 
 def _choose_tables(discovery: SchemaDiscovery, settings: Settings) -> list[str]:
@@ -138,10 +135,16 @@ def _leave_out_unreviewed(inputs: Inputs, names: Sequence[str]) -> list[str]:
         return list(names)
     _log_unknown(inputs.discovery.discover_all_tables(), reviewed)
     new = [name for name in names if reviewed.name_of(name) is None]
-    if new and inputs.settings.on_schema_change == "warn":
-        logger.warning("%d tables are not in tables.yml and are left out: %s", len(new), ", ".join(new))
-        return _require_any([name for name in names if name not in set(new)])
-    return list(names)
+    if not new or inputs.settings.on_schema_change == "fail":  # then each new table is refused by name
+        return list(names)
+    if inputs.settings.on_schema_change == "evolve":
+        shown = ", ".join(new[:_SHOWN]) + (
+            " ..." if len(new) > _SHOWN else ""
+        )  # a short file, written by hand, is fine
+        logger.info("%d tables are not in tables.yml and are read as the rules choose: %s", len(new), shown)
+        return list(names)
+    logger.warning("%d tables are not in tables.yml and are left out: %s", len(new), ", ".join(new))
+    return _require_any([name for name in names if name not in set(new)])
 
 
 def _log_unknown(existing: Sequence[str], reviewed: TablesFile) -> None:
@@ -151,17 +154,18 @@ def _log_unknown(existing: Sequence[str], reviewed: TablesFile) -> None:
         logger.warning("tables.yml names tables that the database does not have: %s", ", ".join(unknown))
 
 
-def _adopt(inputs: Inputs, name: str) -> Adoption:
+def _adopt(inputs: Inputs, name: str, config: TableConfig) -> Adoption:
     """Hold a table's structure against the reviewed one and the last one read."""
-    table = inputs.discovery.get_table_schema(name)
-    read = frozenset(column for column in table.column_names if not inputs.knowledge.is_secret(name, column))
-    today, mode = Structure.of(table, read), inputs.settings.on_schema_change
+    table, mode = inputs.discovery.get_table_schema(name), inputs.settings.on_schema_change
+    secrets = {column for column in table.column_names if inputs.knowledge.is_secret(name, column)}
+    today = Structure.of(table, without=secrets, overrides=config.column_overrides)
+    remembered = inputs.remembered.get(name)
     if inputs.reviewed is None:
-        return adopt(today, inputs.remembered.get(name), None, mode)
+        return adopt(today, remembered, None, mode)
     entry = inputs.reviewed.entries.get(inputs.reviewed.name_of(name) or "")
     if entry is None and mode == "fail":
         return Adoption(today, refusal="not in tables.yml")
-    return adopt(today, inputs.remembered.get(name), entry.get("schema_hash") if entry else None, mode)
+    return adopt(today, remembered, entry.get("schema_hash") if entry else None, mode)
 
 
 def _log_drift(adoptions: Mapping[str, Adoption], mode: str) -> None:
@@ -180,9 +184,8 @@ def _log_drift(adoptions: Mapping[str, Adoption], mode: str) -> None:
         logger.info("%d tables have new columns and are read whole once: %s", len(whole), ", ".join(whole))
 
 
-def _plan(inputs: Inputs, name: str, adoption: Adoption) -> TablePlan:
+def _plan(inputs: Inputs, name: str, config: TableConfig, adoption: Adoption) -> TablePlan:
     discovery, table = inputs.discovery, inputs.discovery.get_table_schema(name)
-    config = choose_config(inputs, name)
     readings = _choose_readings(inputs, table, config, adoption)
     cursor = config.incremental_column if config.incremental_column in readings else None
     with_columns = config.is_incremental or inputs.settings.on_schema_change == "warn"

@@ -3,6 +3,7 @@
 import pytest
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
+from tap_opendental.discovery.table_config import ColumnOverride
 from tap_opendental.drift import Structure, adopt
 
 OLD = Table("t", (Column("k", "bigint(20)", nullable=False), Column("v", "varchar(10)")), ("k",))
@@ -86,3 +87,14 @@ def test_the_state_says_what_it_was_told():
     assert Structure.from_state(WAS.to_state(with_columns=False)) == Structure(WAS.schema_hash)
     for foreign in (None, 3, {}, {"hash": 3}, {"hash": "x", "columns": 3}, {"hash": "x", "columns": [[1]]}):
         assert (Structure.from_state(foreign) or Structure("")).columns == {}
+
+
+def test_what_a_person_allows_or_converts_later_is_read_whole_once():
+    """A column that is no longer excluded, or is converted otherwise, is new to the rows that were sent before."""
+    excluded = Structure.of(OLD, overrides={"v": ColumnOverride("exclude")})
+    rounded = Structure.of(OLD, overrides={"v": ColumnOverride("decimal_round", 2)})
+    assert set(excluded.columns) == {"k"}
+    assert adopt(WAS, excluded, OLD.schema_hash, "evolve").read_whole
+    assert adopt(rounded, WAS, None, "warn").read_whole
+    assert not adopt(excluded, WAS, OLD.schema_hash, "fail").read_whole
+    assert not adopt(rounded, rounded, OLD.schema_hash, "evolve").read_whole

@@ -6,7 +6,6 @@ The syntax is that of dbt 1.11 (1.10 takes `arguments` of a test only with a fla
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -14,6 +13,7 @@ import yaml
 from opendental_analyze.explain.dbt_columns import describe_column, escape_jinja, find_raw_type, is_plain
 from tap_opendental.discovery.table_config import ColumnOverride
 from tap_opendental.errors import ConfigError, NothingSelectedError
+from tap_opendental.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,14 +85,10 @@ def why_not_loaded(table: _Facts) -> str | None:
 def _choose_tables(tables: Sequence[_Facts], patterns: Sequence[str]) -> list[_Facts]:
     """Tables that match one of the patterns as the shell matches, without regard to case."""
     for pattern in patterns:
-        if not any(_matches(table, pattern) for table in tables):
+        if not any(matches(table["name"], pattern) for table in tables):
             raise NothingSelectedError(f"pattern {pattern!r} matches none of {len(tables)} tables of the analysis")
-    chosen = [table for table in tables if not patterns or any(_matches(table, pattern) for pattern in patterns)]
+    chosen = [table for table in tables if not patterns or any(matches(table["name"], pattern) for pattern in patterns)]
     return sorted(chosen, key=lambda table: str(table["name"]))
-
-
-def _matches(table: _Facts, pattern: str) -> bool:
-    return fnmatchcase(table["name"].lower(), pattern.lower())
 
 
 def _loaded_columns(table: _Facts) -> list[_Facts]:

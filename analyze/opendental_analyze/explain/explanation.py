@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 from opendental_analyze.explain.summary import WIDTH, render_plain, render_summary
@@ -13,8 +12,9 @@ from opendental_analyze.report import render_report
 from tap_opendental.connector import create_source_engine
 from tap_opendental.discovery import SchemaDiscovery
 from tap_opendental.discovery.tables_config import TablesFile, parse_tables_file, render_tables_file
-from tap_opendental.errors import DamagedTableError, NothingSelectedError
+from tap_opendental.errors import NothingSelectedError, SchemaAnalysisError
 from tap_opendental.files import read_text
+from tap_opendental.patterns import matches
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,19 +119,15 @@ def choose_tables(discovery: SchemaDiscovery, patterns: Sequence[str]) -> list[s
     if not patterns or not existing:
         return None
     for pattern in patterns:
-        if not any(_matches(name, pattern) for name in existing):
+        if not any(matches(name, pattern) for name in existing):
             raise NothingSelectedError(f"--tables: {pattern!r} matches none of {len(existing)} tables")
-    chosen = [name for name in existing if any(_matches(name, pattern) for pattern in patterns)]
+    chosen = [name for name in existing if any(matches(name, pattern) for pattern in patterns)]
     return [name for name in chosen if _is_readable(discovery, name)] or chosen
-
-
-def _matches(name: str, pattern: str) -> bool:
-    return fnmatchcase(name.lower(), pattern.lower())
 
 
 def _is_readable(discovery: SchemaDiscovery, name: str) -> bool:
     try:
         discovery.require_readable([name])
-    except DamagedTableError:
+    except SchemaAnalysisError:
         return False
     return True
