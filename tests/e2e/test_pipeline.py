@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from tests.e2e.conftest import PAGES, read_logs
@@ -111,6 +112,23 @@ def test_bookmarks_are_in_meltanos_state(pipeline, first_night):
     assert bookmarks["procedurelog"]["replication_key"] == "DateTStamp"
     missing = [t for t, keys in first_night.newest.items() if keys and "replication_key_value" not in bookmarks[t]]
     assert missing == []
+
+
+def test_meltano_invokes_the_analysis(pipeline, tmp_path):
+    """`meltano invoke opendental:analyze` sees the tap's variables, writes its files, and keeps the exit codes."""
+    folder = str(tmp_path / "analysis")
+    check = pipeline.meltano("invoke", "opendental:analyze", "--output", folder, "--check")
+    assert check.returncode == 3, check.stderr
+    written = pipeline.meltano("invoke", "opendental:analyze", "--output", folder, "--json")
+    assert written.returncode == 0, written.stderr
+    assert json.loads(written.stdout)["summary"]["tables"] == 434
+    assert sorted(path.name for path in Path(folder).iterdir()) == [
+        "analysis.json",
+        "report.html",
+        "summary.txt",
+        "tables.yml",
+    ]
+    assert pipeline.meltano("invoke", "opendental:analyze", "--output", folder, "--check").returncode == 0
 
 
 def test_a_failed_night_says_so(pipeline):
