@@ -345,6 +345,7 @@ class SchemaDiscovery:
             problems=(*reconciled.problems, *self._problems(judged)),
             changes=reconciled.changes,
             probed=probe,
+            complete=tables is None,
             configs=reconciled.configs,
         )
 

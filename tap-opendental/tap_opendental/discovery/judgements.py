@@ -239,6 +239,7 @@ class TableAnalysis:
             "name": self.table.name,
             "engine": self.table.engine,
             "charset": self.table.charset,
+            "collation": self.table.collation,
             "schema_hash": self.table.schema_hash,
             "primary_key": list(self.table.primary_key),
             "rows": self.size.rows,
@@ -264,7 +265,7 @@ class TableAnalysis:
 class SchemaAnalysis:
     """The whole database. `missing` are official tables that the user does not see; `changes` are against tables.yml.
 
-    `analyzed_on` is an ISO date. `probed` says whether data was sampled. `configs` is what tables.yml shall hold, which
+    `analyzed_on` is an ISO date. `probed` says whether data was sampled, `complete` whether all tables were asked for. `configs` is what tables.yml shall hold, which
     is more than `tables` when only some were analysed; analysis.json leaves it out.
     """
 
@@ -278,6 +279,7 @@ class SchemaAnalysis:
     problems: tuple[Problem, ...] = ()
     changes: tuple[Change, ...] = ()
     probed: bool = False
+    complete: bool = True
     configs: Mapping[str, TableConfig] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
@@ -289,6 +291,7 @@ class SchemaAnalysis:
             "knowledge_version": self.knowledge_version,
             "analyzed_on": self.analyzed_on,
             "probed": self.probed,
+            "complete": self.complete,
             "summary": self.summarize(),
             "tables": [table.to_dict() for table in self.tables],
             "left_out": [left.to_dict() for left in self.left_out],
