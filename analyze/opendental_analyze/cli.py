@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import traceback
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Any
 
 import click
+from click.exceptions import Exit
 
 from opendental_analyze.explain.cli import analyze
 from opendental_analyze.sandbox.cli import sandbox
 from opendental_analyze.terminal import printable
-from tap_opendental.errors import OpenDentalError
+from tap_opendental.errors import ExitCode, OpenDentalError
 from target_opendental_replica.errors import ReplicaError
 
 
 class ExitCodes(click.Group):
-    """A group of commands that ends a known error with one line on stderr and the error's own exit code."""
+    """A group of commands that ends an error with one line on stderr: ours by its exit code, others by their place."""
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401  # click's own signature
         """Run the command that was asked for."""
@@ -29,6 +33,27 @@ class ExitCodes(click.Group):
         except (OpenDentalError, ReplicaError) as error:
             click.echo(f"error: {printable(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except (click.ClickException, click.Abort, Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:  # click ends quietly: nobody reads on
+                raise
+            click.echo(describe_unexpected(error), err=True)
+            ctx.exit(ExitCode.UNEXPECTED)
+
+
+def describe_unexpected(error: Exception) -> str:
+    """One line of an error that is not ours, and its stack when TAP_OPENDENTAL_LOGLEVEL is DEBUG, as with the tap.
+
+    Only its type and place are told: its text may quote a row's value.
+    """
+    stack = traceback.extract_tb(error.__traceback__)
+    line = (
+        f"error: unexpected {type(error).__name__} at {stack[-1].filename}:{stack[-1].lineno} "
+        "(its message is withheld, since it may quote patient data; TAP_OPENDENTAL_LOGLEVEL=DEBUG shows the stack)"
+    )
+    wanted = os.environ.get("TAP_OPENDENTAL_LOGLEVEL", "").upper() == "DEBUG"
+    return "".join(traceback.format_list(stack)) + line if wanted else line
 
 
 @click.group(cls=ExitCodes, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PROJECT_FILE = "meltano.yml"
@@ -11,8 +12,11 @@ DIRECTORY = "analysis"
 def find_project() -> Path:
     """The nearest directory around the working directory that holds meltano.yml, or else the working directory."""
     here = Path.cwd()
-    projects = (directory for directory in (here, *here.parents) if (directory / PROJECT_FILE).is_file())
-    return next(projects, here)
+    return next((place for place in (here, *here.parents) if _is_project(place)), here)
+
+
+def _is_project(directory: Path) -> bool:
+    return os.path.isfile(directory / PROJECT_FILE)  # noqa: PTH113  # never raises: Path.is_file does, without rights
 
 
 def find_analysis() -> Path:

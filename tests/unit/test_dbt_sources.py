@@ -283,3 +283,14 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     assert isinstance(run.exception, ConfigError)
     assert "analysis.json" in str(run.exception)
     assert [path.name for path in tmp_path.iterdir()] == ["analysis.json"]
+
+
+@pytest.mark.parametrize(("complete", "warned"), [(True, 0), (False, 1)])
+def test_a_partial_analysis_is_told_to_be_one(tmp_path, complete, warned):
+    """A sources.yml of one table is what was asked for, or a surprise in dbt: stderr says how to get all."""
+    (tmp_path / "analysis.json").write_text(json.dumps(clinic_table() | {"complete": complete}))
+    run = CliRunner().invoke(dbt_sources, ["--analysis", str(tmp_path)])
+    assert run.exit_code == 0
+    told = [line for line in run.stderr.splitlines() if line.startswith("warning: the analysis holds 1 table only")]
+    assert len(told) == warned
+    assert all("without --tables" in line for line in told)

@@ -12,7 +12,7 @@ from opendental_analyze.explain.diff import compare_analyses
 from opendental_analyze.explain.diff_cli import diff
 from opendental_analyze.explain.diff_rendering import render_diff
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
-from tap_opendental.errors import ConfigError
+from tap_opendental.errors import ConfigError, NothingSelectedError
 
 KEY = Column("Id", "bigint(20)", nullable=False, auto_increment=True)
 NAME = Column("Name", "varchar(50)", nullable=False, default="''")
@@ -189,6 +189,78 @@ def test_names_do_not_steer_the_terminal():
     assert "\x1b" not in "".join(found)
 
 
+def test_another_character_set_is_a_difference():
+    """CONVERT TO CHARACTER SET latin1 changes what a table can hold, though not its hash."""
+    other = analyse(Table("clinicnote", (KEY, NAME), ("Id",), (), "MyISAM", "latin1_swedish_ci"))
+    found = compare([table(NAME)], [other])
+    assert found.same_hash is True
+    assert [(c.key, c.before, c.after) for c in found.structure] == [
+        ("charset", "utf8mb3", "latin1"),
+        ("collation", "utf8mb3_general_ci", "latin1_swedish_ci"),
+    ]
+    assert "    ~ charset: utf8mb3 -> latin1" in lines([table(NAME)], [other])
+
+
+def test_a_collation_that_tells_cases_apart_explains_the_hash():
+    """Keys compare in another way: the hash moves, and the line says by what."""
+    other = analyse(Table("clinicnote", (KEY, NAME), ("Id",), (), "MyISAM", "utf8mb3_bin"))
+    found = compare([table(NAME)], [other])
+    assert (found.same_hash, found.unexplained) == (False, False)
+    assert [change.key for change in found.structure] == ["collation"]
+
+
+def test_the_older_name_of_utf8mb3_does_not_count():
+    """MySQL 5.7 calls it utf8, for the table and for a column."""
+    column = Column("Code", "varchar(15)", collation="utf8_bin")
+    older = analyse(Table("clinicnote", (KEY, column), ("Id",), (), "MyISAM", "utf8_general_ci"))
+    newer = table(Column("Code", "varchar(15)", collation="utf8mb3_bin"))
+    assert compare_analyses(content_of([older]), content_of([newer])).is_empty
+
+
+def test_what_a_partial_analysis_does_not_hold_is_not_compared():
+    """With --tables the others were not asked for: neither gone nor new, and the reader is told so."""
+    whole = content_of([table(), table(name="fee2"), table(name="recall2")])
+    part = content_of([table(NAME)], complete=False)
+    found = compare_analyses(whole, part)
+    assert (found.tables_added, found.tables_removed) == ((), ())
+    assert [t.name for t in found.tables_changed] == ["clinicnote"]
+    assert found.to_dict()["not_compared"] == ["fee2", "recall2"]
+    assert (found.to_dict()["before"]["complete"], found.to_dict()["after"]["complete"]) == (True, False)
+    told = "? after is of some tables only: 2 tables on one side alone, not compared"
+    assert render_diff(found).plain.splitlines()[2] == told
+    assert compare_analyses(part, whole).tables_added == ()
+
+
+def test_a_table_that_only_the_partial_side_holds_was_removed_or_is_new():
+    """The whole side was asked for everything, so that what it lacks is not there."""
+    part, whole = content_of([table(name="gone"), table()], complete=False), content_of([table()])
+    assert [t.name for t in compare_analyses(part, whole).tables_removed] == ["gone"]
+    assert [t.name for t in compare_analyses(whole, part).tables_added] == ["gone"]
+
+
+def test_a_partial_analysis_that_holds_the_same_is_no_difference():
+    """The line says of what."""
+    found = compare_analyses(content_of([table(), table(name="fee2")]), content_of([table()], complete=False))
+    assert found.is_empty
+    assert render_diff(found).plain.splitlines()[-1] == "no difference in the tables that both hold"
+
+
+def test_a_table_that_could_not_be_analysed_is_unknown_only_where_it_was_asked_for():
+    """A partial side that does not hold it says nothing of it."""
+    left = {"left_out": [{"table": "fee2", "reason": "it is damaged"}]}
+    before = content_of([table()]) | left
+    assert compare_analyses(before, content_of([table()], complete=False)).is_empty
+    assert dict(compare_analyses(before, content_of([table(), table(name="fee2")], complete=False)).unknown) == {
+        "fee2": "before: it is damaged"
+    }
+
+
+def test_partial_analyses_without_a_common_table_are_refused():
+    """Nothing would be compared, so that `no difference` would be a lie."""
+    with pytest.raises(NothingSelectedError, match="no table in common"):
+        compare_analyses(content_of([table()], complete=False), content_of([table(name="fee2")], complete=False))
+
+
 # --- files --------------------------------------------------------------------------------------------------------
 
 
@@ -231,7 +303,13 @@ def broken(*path, **change):
             broken("tables", 0, "configuration", column_overrides={"Note": {"precision": 2}}),
             "at tables[0].configuration.column_overrides.Note.conversion_rule: missing",
         ),
+        (broken("tables", 0, "columns", 1, on_update=[1]), "at tables[0].columns[1].on_update: text is expected"),
+        (broken("tables", 0, "columns", 1, type=f"varchar({'9' * 5000})"), "columns[1].type: a type of MySQL is"),
+        (broken("tables", 0, collation=None), "at tables[0].collation: text is expected"),
+        (broken(complete="yes"), "at complete: true or false is expected"),
         ("[" * 100_000, "nested too deeply"),
+        ('{"analysis_version": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+        ('{"analysis_version": ' + "9" * 5000 + "}", "a number is too long"),
     ],
 )
 def test_a_file_that_is_no_analysis_is_named_with_the_place(text, message):
@@ -247,6 +325,8 @@ def test_a_file_that_cannot_be_read_is_named(tmp_path):
     """A wrong path, a folder without an analysis."""
     with pytest.raises(ConfigError, match=r"nowhere\.json: cannot be read \(No such file"):
         read_analysis(tmp_path / "nowhere.json")
+    with pytest.raises(ConfigError, match=r"cannot be read \(File name too long"):
+        read_analysis(tmp_path / ("x" * 5000))
     with pytest.raises(ConfigError, match=r"analysis\.json: cannot be read"):
         read_analysis(tmp_path)
 

@@ -94,7 +94,7 @@ def test_a_file_is_no_folder(tmp_path):
     """An output that is a file, or would be below one, is refused before any work; one that is not there is none."""
     (tmp_path / "file").write_text("")
     for place in (tmp_path / "file", tmp_path / "file" / "deeper"):
-        with pytest.raises(ConfigError, match=r"--output: .*file is a file"):
+        with pytest.raises(ConfigError, match=r"--output: .*file is no directory"):
             require_folder(place)
     require_folder(tmp_path / "new" / "deeper")
     assert not (tmp_path / "new").exists()
@@ -105,3 +105,36 @@ def test_a_folder_that_may_not_be_written_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(ConfigError, match=f"--output: {tmp_path} is not writable"):
         require_folder(tmp_path / "new")
+
+
+def test_a_folder_that_may_not_be_looked_into_is_refused(tmp_path, monkeypatch):
+    """Without rights on a folder nothing in it can be asked for: one line, not the system's own error."""
+
+    def refuse(path, **_options):
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "access", lambda place, _rights: place != tmp_path)
+    stat_of = os.stat
+    inside = tmp_path / "closed" / "deeper"
+    for name in ("stat", "lstat"):
+        monkeypatch.setattr(os, name, lambda path, **k: refuse(path) if path == inside else stat_of(path, **k))
+    with pytest.raises(ConfigError, match=f"--output: {tmp_path} is not writable"):
+        require_folder(inside)
+
+
+def test_a_link_to_itself_is_named(folder):
+    """What it leads to cannot be written, and no file changes."""
+    (folder / "tables.yml").unlink()
+    (folder / "tables.yml").symlink_to("tables.yml")
+    with pytest.raises(ConfigError, match=r"cannot write .*tables\.yml: Too many levels of symbolic links"):
+        write_files(folder, NEW)
+    assert (folder / "report.html").read_text("utf-8") == OLD["report.html"]
+
+
+def test_a_link_to_a_file_that_is_not_there_makes_it(folder):
+    """As a plain write would."""
+    (folder / "tables.yml").unlink()
+    (folder / "tables.yml").symlink_to("reviewed.yml")
+    write_files(folder, NEW)
+    assert (folder / "tables.yml").is_symlink()
+    assert (folder / "reviewed.yml").read_text("utf-8") == NEW["tables.yml"]

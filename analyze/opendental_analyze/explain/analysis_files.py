@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +26,14 @@ ANY = "*"
 
 _NUMBER = (int, float)
 _TEXT_OR_NONE = (str, type(None))
-# What is read of an analysis.json: a type, types, an object with these keys (or with any), or a list of one shape.
-_COLUMN = {"name": str, "type": str, "nullable": bool, "default": _TEXT_OR_NONE, "kinds": dict, "patient_data": [str]}
-_COLUMN |= {"secret": _TEXT_OR_NONE}
-_INDEX = {"name": str, "unique": bool, "kind": str, "columns": [{"name": str}]}
+_TYPE = re.compile(r"(enum|set)\(|(?!.*\(\d{11})", re.IGNORECASE | re.DOTALL)  # no length has so many digits
+# What is read of an analysis.json: a type, types, an object with these keys (or with any), a list of one shape, or
+# what a text must match.
+_COLUMN = {"name": str, "type": _TYPE, "nullable": bool, "default": _TEXT_OR_NONE, "kinds": dict, "patient_data": [str]}
+_COLUMN |= {"secret": _TEXT_OR_NONE, "on_update": _TEXT_OR_NONE, "auto_increment": bool}
+_COLUMN |= {"collation": _TEXT_OR_NONE, "generated": _TEXT_OR_NONE}
+_PART = {"name": str, "length": (int, type(None)), "descending": bool}
+_INDEX = {"name": str, "unique": bool, "kind": str, "columns": [_PART]}
 _REFERENCE = {"column": str, "to_table": str, "to_column": str, "source": str, "confidence": _NUMBER}
 _OVERRIDE = {"conversion_rule": str, "precision": (int, type(None))}
 _CONFIGURATION = {"incremental_column": _TEXT_OR_NONE, "extraction_strategy": str, "table_importance": str}
@@ -36,6 +41,8 @@ _CONFIGURATION |= {"batch_size": int, "is_modeled": bool, "column_overrides": {A
 _TABLE = {
     "name": str,
     "engine": str,
+    "charset": str,
+    "collation": str,
     "schema_hash": str,
     "primary_key": [str],
     "columns": [_COLUMN],
@@ -50,6 +57,7 @@ _ANALYSIS = {
     "server": {"version": str, "flavour": str},
     "knowledge_version": str,
     "analyzed_on": str,
+    "complete": bool,
     "tables": [_TABLE],
     "left_out": [{"table": str, "reason": str}],
 }
@@ -82,7 +90,8 @@ def analyze_source(prefix: str, environment: Mapping[str, str]) -> dict[str, Any
 
 def read_analysis(path: Path) -> dict[str, Any]:
     """Read analysis.json, or that of a folder; ConfigError names the file, the place in it and what to do."""
-    file = path / FILE_NAME if path.is_dir() else path
+    is_folder = os.path.isdir(path)  # noqa: PTH112  # never raises: Path.is_dir does, for a path that is too long
+    file = path / FILE_NAME if is_folder else path
     return parse_analysis(read_text(str(file), f"{file}: cannot be read ({{reason}})"), str(file))
 
 
@@ -92,6 +101,8 @@ def parse_analysis(text: str, name: str) -> dict[str, Any]:
         content = json.loads(text)
     except json.JSONDecodeError as problem:
         raise ConfigError(f"{name}: not valid JSON (line {problem.lineno}, column {problem.colno})") from None
+    except ValueError:  # beside JSONDecodeError: Python reads no number of more than 4,300 digits
+        raise ConfigError(f"{name}: not an analysis of `opendental analyze`: a number is too long") from None
     except RecursionError:
         raise ConfigError(f"{name}: JSON nested too deeply to be an analysis") from None
     if not isinstance(content, dict) or "analysis_version" not in content:
@@ -101,7 +112,7 @@ def parse_analysis(text: str, name: str) -> dict[str, Any]:
             f"{name}: analysis_version is not {ANALYSIS_VERSION!r}: analyse again with this version of opendental"
         )
     if misfit := _find_misfit(content, _ANALYSIS, ""):
-        raise ConfigError(f"{name}: not an analysis of `opendental analyze`, at {misfit}")
+        raise ConfigError(f"{name}: not an analysis of this version of `opendental analyze`, at {misfit}")
     return content
 
 
@@ -111,9 +122,17 @@ def _find_misfit(value: Any, shape: Any, place: str) -> str | None:  # noqa: ANN
         return _misfit_of_object(value, shape, place)
     if isinstance(shape, list):
         return _misfit_of_list(value, shape[0], place)
+    if isinstance(shape, re.Pattern):
+        return _misfit_of_type(value, shape, place)
     kinds = shape if isinstance(shape, tuple) else (shape,)
     fits = isinstance(value, kinds) and (bool in kinds or not isinstance(value, bool))
     return None if fits else f"{place}: {_WORDS.get(kinds[0], 'a number')} is expected"
+
+
+def _misfit_of_type(value: Any, shape: re.Pattern[str], place: str) -> str | None:  # noqa: ANN401  # JSON
+    if not isinstance(value, str):
+        return f"{place}: text is expected"
+    return None if shape.match(value) else f"{place}: a type of MySQL is expected"
 
 
 def _misfit_of_object(value: Any, shape: Mapping[str, Any], place: str) -> str | None:  # noqa: ANN401  # JSON

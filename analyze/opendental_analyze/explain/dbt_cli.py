@@ -36,6 +36,10 @@ def dbt_sources(
     Example: opendental analyze dbt-sources --output models/sources.yml
     """  # noqa: D301  # \b is click's mark for a paragraph that it leaves as it stands
     content = read_analysis(analysis or find_analysis())
+    if not content["complete"]:
+        held = len(content["tables"])
+        holds = f"the analysis holds {held} table{'' if held == 1 else 's'} only"
+        click.echo(f"warning: {holds}: run `opendental analyze` without --tables to describe all", err=True)
     sources = render_sources(content, load_knowledge(), Wish(schema, source_name, tables))
     for table, why in sources.not_loaded.items():
         click.echo(f"left out: table {table}: {why}, so the pipeline does not load it", err=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from tap_opendental.discovery.model import Column
 from tap_opendental.discovery.structure import canonical_type
+from tap_opendental.errors import NothingSelectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -15,12 +17,13 @@ if TYPE_CHECKING:
     _Facts = Mapping[str, Any]
 
 _COLUMN_KEYS = ("type", "nullable", "default", "on_update", "auto_increment", "collation", "generated")
+_TEXT_KEYS = ("charset", "collation")
 _CONFIGURATION_KEYS = ("incremental_column", "extraction_strategy", "table_importance", "batch_size", "is_modeled")
 
 
 @dataclass(frozen=True)
 class Side:
-    """What was analysed: `label` is how it was named, `analyzed_on` an ISO date."""
+    """What was analysed: `label` is how it was named, `analyzed_on` an ISO date, `complete` that all was asked for."""
 
     label: str
     database: str
@@ -28,6 +31,7 @@ class Side:
     analyzed_on: str
     knowledge_version: str
     tables: int
+    complete: bool
 
 
 @dataclass(frozen=True)
@@ -71,8 +75,8 @@ class ColumnChange:
 class TableDiff:
     """A table on both sides that differs. Indexes are described as ``PatNum (PatNum, AptDateTime)``.
 
-    `structure` are changes of engine, primary key and order of columns; `configuration` are changes of how it is read.
-    `unexplained` says that the hashes differ by something that analysis.json does not spell out.
+    `structure` are changes of engine, character set, primary key and order of columns; `configuration` are changes of
+    how it is read. `unexplained` says that the hashes differ by something that analysis.json does not spell out.
     """
 
     name: str
@@ -93,7 +97,7 @@ class TableDiff:
     @property
     def unexplained(self) -> bool:
         """True when the structures differ and no listed change says how."""
-        keys = {change.key for change in self.structure} & {"primary_key", "column_order"}
+        keys = {change.key for change in self.structure} & {"primary_key", "column_order", "collation"}
         return not self.same_hash and not self._explains_hash and not keys
 
     @property
@@ -108,7 +112,10 @@ class TableDiff:
 
 @dataclass(frozen=True)
 class AnalysisDiff:
-    """The whole comparison. `unknown` maps tables that one side could not analyse to the reason: they may differ."""
+    """The whole comparison. `unknown` maps tables that one side could not analyse to the reason: they may differ.
+
+    `not_compared` are the tables of one side that the other, a partial one, was not asked for: nothing is said of them.
+    """
 
     before: Side
     after: Side
@@ -116,6 +123,7 @@ class AnalysisDiff:
     tables_removed: tuple[TableFact, ...]
     tables_changed: tuple[TableDiff, ...]
     unknown: Mapping[str, str]
+    not_compared: tuple[str, ...] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -132,17 +140,23 @@ class AnalysisDiff:
             "tables_removed": [asdict(table) for table in self.tables_removed],
             "tables_changed": [table.to_dict() for table in self.tables_changed],
             "unknown": dict(self.unknown),
+            "not_compared": list(self.not_compared),
         }
 
 
 def compare_analyses(before: _Facts, after: _Facts, *, labels: tuple[str, str] = ("before", "after")) -> AnalysisDiff:
     """Compare two contents of analysis.json, table by table; the case of a table's name does not count.
 
-    Names of columns do count in full: a column that changes its case is another column in `raw`.
+    Names of columns do count in full: a column that changes its case is another column in `raw`. What a partial
+    analysis does not hold was perhaps not asked for, and is not compared: NothingSelectedError when nothing is left.
     """
-    left_out = [{item["table"].lower(): item["reason"] for item in side["left_out"]} for side in (before, after)]
+    left_out = {**_read_left_out(before), **_read_left_out(after)}
     pairs = _pair_tables(before["tables"], after["tables"])
-    known = [pair for pair in pairs if not any(_name(pair) in reasons for reasons in left_out)]
+    seen = [pair for pair in pairs if _name(pair) not in left_out]
+    known = [pair for pair in seen if _was_asked_for(pair, before, after)]
+    unknown = _find_unknown(before, after)
+    if len(known) < len(seen) and not known and not unknown:
+        raise NothingSelectedError("a partial analysis has no table in common with the other: nothing to compare")
     changed = (_compare_tables(old, new) for old, new in known if old is not None and new is not None)
     return AnalysisDiff(
         before=_describe_side(before, labels[0]),
@@ -150,16 +164,34 @@ def compare_analyses(before: _Facts, after: _Facts, *, labels: tuple[str, str] =
         tables_added=tuple(_describe_table(new) for old, new in known if old is None and new is not None),
         tables_removed=tuple(_describe_table(old) for old, new in known if new is None and old is not None),
         tables_changed=tuple(table for table in changed if not table.is_empty),
-        unknown=_find_unknown(*left_out),
+        unknown=unknown,
+        not_compared=tuple(_name(pair) for pair in seen if not _was_asked_for(pair, before, after)),
     )
 
 
-def _find_unknown(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
-    """Tables that only one side could not analyse; what neither could is no difference that anybody can state."""
-    return {
-        name: f"{'before' if name in before else 'after'}: {before.get(name, after.get(name))}"
-        for name in sorted(before.keys() ^ after.keys())
+def _was_asked_for(pair: tuple[_Facts | None, _Facts | None], before: _Facts, after: _Facts) -> bool:
+    """False when a side does not hold the table because it was made of other tables."""
+    return (pair[0] is not None or before["complete"]) and (pair[1] is not None or after["complete"])
+
+
+def _find_unknown(before: _Facts, after: _Facts) -> dict[str, str]:
+    """Tables that only one side could not analyse; what neither could is no difference that anybody can state.
+
+    Nor is one that a partial other side was not asked for.
+    """
+    sides = {"before": (_read_left_out(before), after), "after": (_read_left_out(after), before)}
+    both = sides["before"][0].keys() & sides["after"][0].keys()
+    found = {
+        name: f"{side}: {reason}"
+        for side, (reasons, other) in sides.items()
+        for name, reason in reasons.items()
+        if name not in both and (other["complete"] or name in {table["name"].lower() for table in other["tables"]})
     }
+    return dict(sorted(found.items()))
+
+
+def _read_left_out(side: _Facts) -> dict[str, str]:
+    return {item["table"].lower(): item["reason"] for item in side["left_out"]}
 
 
 def _pair_tables(before: Sequence[_Facts], after: Sequence[_Facts]) -> list[tuple[_Facts | None, _Facts | None]]:
@@ -193,6 +225,7 @@ def _describe_side(analysis: _Facts, label: str) -> Side:
         analyzed_on=analysis["analyzed_on"],
         knowledge_version=analysis["knowledge_version"],
         tables=len(analysis["tables"]),
+        complete=analysis["complete"],
     )
 
 
@@ -219,8 +252,10 @@ def _compare_tables(before: _Facts, after: _Facts) -> TableDiff:
 
 
 def _compare_structure(before: _Facts, after: _Facts, *orders: list[str]) -> Iterable[ValueChange]:
-    """Engine, primary key, and the order of the columns that both sides have."""
+    """Engine, character set, primary key, and the order of the columns that both sides have."""
     yield from _differing(before, after, ("engine", "primary_key"))
+    old, new = ({key: _spell_charset(table[key]) for key in _TEXT_KEYS} for table in (before, after))
+    yield from _differing(old, new, _TEXT_KEYS)
     if orders[0] != orders[1]:
         yield ValueChange("column_order", *orders)
 
@@ -243,7 +278,13 @@ def _spell(column: _Facts) -> dict[str, Any]:
     value = Column(column["name"], column["type"])
     default = column["default"]
     bare = default.strip("'") if default is not None and not value.is_text and _is_number(default) else default
-    return {**column, "type": canonical_type(value), "default": bare}
+    collation = _spell_charset(column["collation"])
+    return {**column, "type": canonical_type(value), "default": bare, "collation": collation}
+
+
+def _spell_charset(name: str | None) -> str | None:
+    """Older servers call utf8mb3 by its first name, utf8."""
+    return re.sub(r"^utf8(?=_|$)", "utf8mb3", name) if name else name
 
 
 def _is_number(default: str) -> bool:

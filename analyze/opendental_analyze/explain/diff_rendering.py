@@ -32,8 +32,9 @@ def _render_head(diff: AnalysisDiff) -> Iterator[Text]:
     if diff.before.knowledge_version != diff.after.knowledge_version:
         versions = f"{_shown(diff.before.knowledge_version)} -> {_shown(diff.after.knowledge_version)}"
         yield _line("~", f"judged with other knowledge: {versions}", depth=0)
+    yield from _render_partial(diff)
     if diff.is_empty:
-        yield Text("no difference")
+        yield Text("no difference" + (" in the tables that both hold" if diff.not_compared else ""))
         return
     counts = [
         (len(diff.tables_added), "added"),
@@ -42,6 +43,16 @@ def _render_head(diff: AnalysisDiff) -> Iterator[Text]:
         (len(diff.unknown), "unknown"),
     ]
     yield Text(f"tables: {', '.join(f'{count} {word}' for count, word in counts if count)}", style="bold")
+
+
+def _render_partial(diff: AnalysisDiff) -> Iterator[Text]:
+    """Say which side is of some tables only: what it does not hold was perhaps not asked for."""
+    partial = [word for word, side in (("before", diff.before), ("after", diff.after)) if not side.complete]
+    if partial:
+        sides = " and ".join(partial)
+        missed = f"{len(diff.not_compared)} table{'' if len(diff.not_compared) == 1 else 's'}"
+        are = "are" if len(partial) > 1 else "is"
+        yield _line("?", f"{sides} {are} of some tables only: {missed} on one side alone, not compared", depth=0)
 
 
 def _render_side(word: str, side: Side) -> Text:

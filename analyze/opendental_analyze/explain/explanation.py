@@ -13,7 +13,7 @@ from tap_opendental.connector import create_source_engine
 from tap_opendental.discovery import SchemaDiscovery
 from tap_opendental.discovery.tables_config import TablesFile, parse_tables_file, render_tables_file
 from tap_opendental.errors import NothingSelectedError, SchemaAnalysisError
-from tap_opendental.files import read_text
+from tap_opendental.files import read_if_there
 from tap_opendental.patterns import matches
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def explain_source(address: SourceAddress, folder: Path, wish: Wish, progress: S
     Raises the tap's errors: a server that does not answer, a refused user, no table, a tables.yml that is malformed.
     """
     path = folder / TABLES
-    text = read_text(str(path), f"{path}: cannot be read ({{reason}})") if path.exists() else None
+    text = read_if_there(path, f"{path}: cannot be read ({{reason}})")
     previous = TablesFile() if text is None else parse_tables_file(text, str(path))
     engine = create_source_engine(address)
     try:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tap_opendental.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 
 def require_folder(folder: Path) -> None:
     """Refuse a place where files cannot be written, before the work is done; ConfigError says why."""
-    nearest = next(place for place in (folder, *folder.parents) if place.exists())
-    if not nearest.is_dir():
-        raise ConfigError(f"--output: {nearest} is a file; name a directory")
+    nearest = next(place for place in (folder, *folder.parents) if os.path.lexists(place))
+    if not os.path.isdir(nearest):  # noqa: PTH112  # never raises: Path.is_dir does, in a folder without rights
+        raise ConfigError(f"--output: {nearest} is no directory; name one")
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise ConfigError(f"--output: {nearest} is not writable; name another directory")
 
@@ -50,11 +51,14 @@ def write_files(folder: Path, texts: Mapping[str, str]) -> dict[str, Path]:
 
 
 def _resolve(path: Path) -> Path:
-    """Follow a link, so that it stays one; refuse a directory before any file has changed."""
-    path = path.resolve()
-    if path.is_dir():
-        raise IsADirectoryError(21, "it is a directory; move it away", str(path))
-    return path
+    """Follow a link, so that it stays one; refuse a directory, or a link to itself, before any file has changed."""
+    try:
+        real = Path(os.path.realpath(path, strict=True))
+    except FileNotFoundError:
+        real = Path(os.path.realpath(path))
+    if real.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "it is a directory; move it away", str(real))
+    return real
 
 
 def _write_draft(draft: Path, text: str, *, like: Path) -> None:
