@@ -1,7 +1,7 @@
 """What it means for a stream that the structure of its table moved (pure).
 
 Two structures are known of a table beside today's: the reviewed one, of which tables.yml has the hash, and the one that
-the last run read, which the stream's state remembers.
+the last run sent, which the stream's state remembers.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tap_opendental.discovery.structure import canonical_type
+from tap_opendental.discovery.structure import describe_content
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -22,7 +22,7 @@ OnSchemaChange = Literal["evolve", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Structure:
-    """A table's hash, and its columns with their types where they must be known to compare with the next run's."""
+    """A table's hash, and what the values of its columns depend on: type, expression, a person's conversion."""
 
     schema_hash: str
     columns: Mapping[str, str] = field(default_factory=dict)
@@ -31,13 +31,13 @@ class Structure:
     def of(
         cls, table: Table, *, without: Collection[str] = (), overrides: Mapping[str, ColumnOverride] | None = None
     ) -> Structure:
-        """Structure of a table, without the columns that are never read; a person's conversions are part of a type."""
+        """Structure of a table, without the columns that are never read."""
         asked = overrides or {}
         hidden = {*without, *(name for name, override in asked.items() if override.conversion_rule == "exclude")}
         return cls(
             table.schema_hash,
             {
-                column.name: " ".join([canonical_type(column), *_name_conversion(asked.get(column.name))])
+                column.name: " ".join([describe_content(column), *_name_conversion(asked.get(column.name))])
                 for column in table.columns
                 if column.name not in hidden
             },
@@ -52,9 +52,9 @@ class Structure:
         readable = isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)  # noqa: PLR2004 - a pair
         return cls(value["hash"], {str(name): str(kind) for name, kind in pairs} if readable else {})
 
-    def to_state(self, *, with_columns: bool) -> dict[str, Any]:
+    def to_state(self) -> dict[str, Any]:
         """Write for a stream's state: columns as a list, since Meltano may merge mappings and keep what is gone."""
-        return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()] if with_columns else []}
+        return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()]}
 
 
 def _name_conversion(override: ColumnOverride | None) -> list[str]:
@@ -65,51 +65,57 @@ def _name_conversion(override: ColumnOverride | None) -> list[str]:
 
 @dataclass(frozen=True)
 class Adoption:
-    """How a stream goes on: with which columns (None for all), whether from the start, what to say, or why not at all.
+    """How a stream goes on: with which columns (None for all), what to say, or why not at all.
 
-    `remember` is the structure for the state once the stream is done.
+    `remember` is the hash for the state once the stream is done. `past_is_unknown` says that the structure is not the
+    reviewed one, and that nobody remembers what was sent before.
     """
 
-    remember: Structure
+    remember: str
     columns: frozenset[str] | None = None
-    read_whole: bool = False
+    past_is_unknown: bool = False
     notice: str | None = None
     refusal: str | None = None
 
 
 def adopt(today: Structure, remembered: Structure | None, reviewed_hash: str | None, mode: OnSchemaChange) -> Adoption:
-    """Decide by the mode; `reviewed_hash` is None where no tables.yml says what was reviewed.
-
-    A column that was added or changed its type may hold new values in rows whose timestamp did not move: the table is
-    then read whole once. What was only dropped, or an index, needs no such run.
-    """
+    """Decide by the mode; `reviewed_hash` is None where no tables.yml says what was reviewed."""
     moved = reviewed_hash != today.schema_hash if reviewed_hash is not None else _moved(today, remembered)
     if not moved:
-        return Adoption(today, read_whole=_has_grown(today, remembered))
+        return Adoption(today.schema_hash)
+    notice = describe_change(today, remembered)
     if mode == "fail":
-        return Adoption(today, refusal=_describe(today, remembered))
-    if mode == "warn" and remembered is not None and remembered.columns:
-        return Adoption(remembered, columns=frozenset(remembered.columns), notice=_describe(today, remembered))
-    return Adoption(today, read_whole=_has_grown(today, remembered), notice=_describe(today, remembered))
+        return Adoption(today.schema_hash, refusal=notice)
+    if mode == "warn":
+        return hold_back(today, remembered, notice)
+    return Adoption(today.schema_hash, past_is_unknown=remembered is None, notice=notice)
+
+
+def hold_back(today: Structure, remembered: Structure | None, notice: str) -> Adoption:
+    """Go on with the columns of the last run, as long as tables.yml is not reviewed; without a last run with all."""
+    if remembered is None or not remembered.columns:
+        return Adoption(today.schema_hash, past_is_unknown=remembered is None, notice=notice)
+    return Adoption(remembered.schema_hash, columns=frozenset(remembered.columns), notice=notice)
+
+
+def has_grown(sent: Mapping[str, str], adoption: Adoption, remembered: Structure | None) -> bool:
+    """True when old rows may hold values that were never sent, their timestamp unmoved: the table is read whole once.
+
+    `sent` are the columns that go out now. One that is new, of another type or expression, newly selected, or no longer
+    excluded fills such rows; what is dropped, or an index, does not.
+    """
+    if remembered is None:
+        return adoption.past_is_unknown
+    if not remembered.columns:
+        return remembered.schema_hash != adoption.remember
+    return any(remembered.columns.get(name) != kind for name, kind in sent.items())
 
 
 def _moved(today: Structure, remembered: Structure | None) -> bool:
     return remembered is not None and remembered.schema_hash != today.schema_hash
 
 
-def _has_grown(today: Structure, remembered: Structure | None) -> bool:
-    """True when a column is new or of another type; unknown columns of a moved structure count as grown.
-
-    A column that tables.yml no longer excludes is new too, though the structure did not move.
-    """
-    if remembered is None:
-        return False
-    if not remembered.columns:
-        return _moved(today, remembered)
-    return any(remembered.columns.get(name) != kind for name, kind in today.columns.items())
-
-
-def _describe(today: Structure, remembered: Structure | None) -> str:
+def describe_change(today: Structure, remembered: Structure | None) -> str:
     """Say what moved, by name."""
     if remembered is None or not remembered.columns or not _moved(today, remembered):
         return "not the reviewed structure"
@@ -117,6 +123,5 @@ def _describe(today: Structure, remembered: Structure | None) -> str:
     gone = [name for name in remembered.columns if name not in today.columns]
     altered = [name for name, kind in today.columns.items() if remembered.columns.get(name, kind) != kind]
     told = {"added": added, "dropped": gone, "of another type": altered}
-    return (
-        ", ".join(f"{what} {' '.join(names)}" for what, names in told.items() if names) or "defaults or indexes moved"
-    )
+    words = [f"{what} {' '.join(names)}" for what, names in told.items() if names]
+    return ", ".join(words) or "defaults or indexes moved"

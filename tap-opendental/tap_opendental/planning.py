@@ -6,10 +6,11 @@ import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tap_opendental.decisions import decide
 from tap_opendental.discovery.knowledge import REVIEWED
 from tap_opendental.discovery.rules.replication import leads_an_index
-from tap_opendental.drift import Adoption, Structure, adopt
-from tap_opendental.errors import ConfigError, NothingSelectedError
+from tap_opendental.drift import Adoption, Structure, adopt, describe_change, hold_back
+from tap_opendental.errors import NothingSelectedError
 from tap_opendental.patterns import matches
 from tap_opendental.streams import TablePlan
 from tap_opendental.types import choose_reading, is_keyed_by_number
@@ -17,6 +18,7 @@ from tap_opendental.types import choose_reading, is_keyed_by_number
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from tap_opendental.decisions import Decision
     from tap_opendental.discovery import SchemaDiscovery
     from tap_opendental.discovery.knowledge import Knowledge
     from tap_opendental.discovery.model import Table, TableSize
@@ -44,17 +46,18 @@ class Inputs:
 def plan_tables(inputs: Inputs) -> list[TablePlan]:
     """Plan every table that the settings ask for; what is left out is named in one clear line.
 
-    Raises NothingSelectedError when a pattern matches nothing, ConfigError when tables.yml does not fit the schema,
-    DamagedTableError when the server cannot open a table that is asked for.
+    Raises NothingSelectedError when a pattern matches nothing, DamagedTableError when the server cannot open a table
+    that is asked for. Where tables.yml does not fit, the table's plan says so.
     """
     discovery, knowledge, settings = inputs.discovery, inputs.knowledge, inputs.settings
     wanted = _leave_out_unreviewed(inputs, _choose_tables(discovery, settings))
     wanted = _leave_out_secret_keys(discovery, knowledge, wanted)
     _log_withheld([discovery.get_table_schema(name) for name in wanted], knowledge)
-    configs = {name: choose_config(inputs, name) for name in wanted}
-    adoptions = {name: _adopt(inputs, name, config) for name, config in configs.items()}
-    _log_drift(adoptions, settings.on_schema_change)
-    return [_plan(inputs, name, configs[name], adoption) for name, adoption in adoptions.items()]
+    decisions = {name: decide(discovery, inputs.reviewed, name) for name in wanted}
+    _log_mended(decisions)
+    adoptions = {name: _adopt(inputs, name, decision) for name, decision in decisions.items()}
+    _log_drift(adoptions)
+    return [_plan(inputs, name, decisions[name], adoption) for name, adoption in adoptions.items()]
 
 
 def _choose_tables(discovery: SchemaDiscovery, settings: Settings) -> list[str]:
@@ -134,7 +137,7 @@ def _leave_out_unreviewed(inputs: Inputs, names: Sequence[str]) -> list[str]:
     if reviewed is None:
         return list(names)
     _log_unknown(inputs.discovery.discover_all_tables(), reviewed)
-    new = [name for name in names if reviewed.name_of(name) is None]
+    new = [name for name in names if name not in reviewed.entries]
     if not new or inputs.settings.on_schema_change == "fail":  # then each new table is refused by name
         return list(names)
     if inputs.settings.on_schema_change == "evolve":
@@ -154,41 +157,55 @@ def _log_unknown(existing: Sequence[str], reviewed: TablesFile) -> None:
         logger.warning("tables.yml names tables that the database does not have: %s", ", ".join(unknown))
 
 
-def _adopt(inputs: Inputs, name: str, config: TableConfig) -> Adoption:
-    """Hold a table's structure against the reviewed one and the last one read."""
+def _log_mended(decisions: Mapping[str, Decision]) -> None:
+    for decision in decisions.values():
+        if decision.mended:
+            logger.warning("tables.yml no longer fits, the rules decide instead: %s", decision.mended)
+
+
+def _adopt(inputs: Inputs, name: str, decision: Decision) -> Adoption:
+    """Hold a table's structure against the reviewed one and the last one sent."""
     table, mode = inputs.discovery.get_table_schema(name), inputs.settings.on_schema_change
     secrets = {column for column in table.column_names if inputs.knowledge.is_secret(name, column)}
-    today = Structure.of(table, without=secrets, overrides=config.column_overrides)
+    today = Structure.of(table, without=secrets, overrides=decision.config.column_overrides)
     remembered = inputs.remembered.get(name)
     if inputs.reviewed is None:
         return adopt(today, remembered, None, mode)
-    entry = inputs.reviewed.entries.get(inputs.reviewed.name_of(name) or "")
+    entry = inputs.reviewed.entries.get(name)
     if entry is None and mode == "fail":
-        return Adoption(today, refusal="not in tables.yml")
+        return Adoption(today.schema_hash, refusal="not in tables.yml")
+    if decision.lost_excludes:
+        return _hold_what_may_be_excluded(today, remembered, decision.lost_excludes)
     return adopt(today, remembered, entry.get("schema_hash") if entry else None, mode)
 
 
-def _log_drift(adoptions: Mapping[str, Adoption], mode: str) -> None:
-    """Name the tables whose structure moved, in one line, and what is done about it."""
-    moved = [f"{name} ({adoption.notice})" for name, adoption in adoptions.items() if adoption.notice]
-    doing = "the old columns are read" if mode == "warn" else "the new structure is read"
-    if moved:
-        logger.warning(
-            "%d tables changed since they were reviewed: %s; %s; run `opendental analyze` and review tables.yml",
-            len(moved),
-            "; ".join(moved),
-            doing,
-        )
-    whole = [name for name, adoption in adoptions.items() if adoption.read_whole]
-    if whole:
-        logger.info("%d tables have new columns and are read whole once: %s", len(whole), ", ".join(whole))
+def _hold_what_may_be_excluded(today: Structure, remembered: Structure | None, lost: Sequence[str]) -> Adoption:
+    """An excluded column is gone: under another name it must not be sent, so no column is that was not sent before."""
+    notice = f"{describe_change(today, remembered)}; tables.yml excludes {' '.join(lost)}, which may have a new name"
+    if remembered is None or not remembered.columns:
+        return Adoption(today.schema_hash, refusal=notice)
+    return hold_back(today, remembered, notice)
 
 
-def _plan(inputs: Inputs, name: str, config: TableConfig, adoption: Adoption) -> TablePlan:
-    discovery, table = inputs.discovery, inputs.discovery.get_table_schema(name)
+def _log_drift(adoptions: Mapping[str, Adoption]) -> None:
+    """Name the tables whose structure moved, and what is done about it."""
+    moved = {name: adoption for name, adoption in adoptions.items() if adoption.notice}
+    held = [f"{name} ({adoption.notice})" for name, adoption in moved.items() if adoption.columns is not None]
+    read = [f"{name} ({adoption.notice})" for name, adoption in moved.items() if adoption.columns is None]
+    for tables, doing in ((held, "the old columns are read"), (read, "the new structure is read")):
+        if tables:
+            logger.warning(
+                "%d tables changed since they were reviewed: %s; %s; run `opendental analyze` and review tables.yml",
+                len(tables),
+                "; ".join(tables),
+                doing,
+            )
+
+
+def _plan(inputs: Inputs, name: str, decision: Decision, adoption: Adoption) -> TablePlan:
+    table, config = inputs.discovery.get_table_schema(name), decision.config
     readings = _choose_readings(inputs, table, config, adoption)
     cursor = config.incremental_column if config.incremental_column in readings else None
-    with_columns = config.is_incremental or inputs.settings.on_schema_change == "warn"
     return TablePlan(
         name=name,
         readings=readings,
@@ -199,31 +216,12 @@ def _plan(inputs: Inputs, name: str, config: TableConfig, adoption: Adoption) ->
         cursor_in_local_time=cursor is not None and table.column(cursor).base_type == "datetime",
         append_only=cursor is not None and (cursor,) == table.primary_key,
         keyed_by_number=frozenset(key for key in table.primary_key if is_keyed_by_number(table.column(key))),
-        page_rows=choose_page_rows(config.batch_size, discovery.get_table_size_info(name)),
-        structure=adoption.remember.to_state(with_columns=with_columns),
-        read_whole=adoption.read_whole,
-        refusal=adoption.refusal,
+        page_rows=choose_page_rows(config.batch_size, inputs.discovery.get_table_size_info(name)),
+        contents=Structure.of(table, overrides=config.column_overrides).columns,
+        adoption=adoption,
+        remembered=inputs.remembered.get(name),
+        misfit=decision.misfit,
     )
-
-
-def choose_config(inputs: Inputs, name: str) -> TableConfig:
-    """Take what tables.yml says of a table, or the rules' choice where it says nothing.
-
-    Where the structure moved since the review and the entry no longer fits, the rules' choice stands in with a line in
-    the log; a misfit of the reviewed structure is a person's mistake: ConfigError names the key and the way out.
-    """
-    choice = inputs.discovery.get_pipeline_configuration(name)
-    config = inputs.reviewed.config(name, choice) if inputs.reviewed else None
-    if config is None:
-        return choice
-    problems = inputs.discovery.validate_table_configuration(name, config)
-    fatal = [problem for problem in problems if problem.key != "dependencies"]  # of no concern to reading
-    if not fatal:
-        return config
-    if config.schema_hash in (None, choice.schema_hash):
-        raise ConfigError(f"tables.yml, {fatal[0]}")
-    logger.warning("tables.yml no longer fits, the rules decide instead: %s", "; ".join(map(str, fatal)))
-    return choice
 
 
 def choose_page_rows(batch_size: int, size: TableSize) -> int:

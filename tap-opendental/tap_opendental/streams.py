@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.singerlib import Schema
 
 from tap_opendental.connector import plain_errors
+from tap_opendental.drift import Structure, has_grown
 from tap_opendental.errors import ConfigError, StateError
-from tap_opendental.extraction.pages import PagePlan, read_pages
+from tap_opendental.extraction.pages import PagePlan, read_largest_key, read_pages
 from tap_opendental.inputs import REPAIR
 from tap_opendental.quoting import quote
 from tap_opendental.settings import parse_moment
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog, CatalogEntry
 
+    from tap_opendental.drift import Adoption
     from tap_opendental.extraction.pages import Row
     from tap_opendental.source import Source
     from tap_opendental.tap import TapOpenDental
@@ -34,9 +37,9 @@ class TablePlan:
     """Everything a stream must know of its table; how it was judged is not among it.
 
     `readings` holds the columns in the table's order, secrets left out. `cursor` is the column that shows changes, if
-    there is one, and `incremental` whether to go by it; an `append_only` table has its growing key there. `structure`
-    is what the state remembers once the stream is done; `read_whole` passes over the bookmark once; `refusal` says why
-    the stream may not be read.
+    there is one, and `incremental` whether to go by it; an `append_only` table has its growing key there. `contents`
+    says what each column's values depend on, `adoption` what to do about a moved structure, `remembered` what the last
+    run sent. `misfit` says what of tables.yml does not fit, for which the stream is not read.
     """
 
     name: str
@@ -49,9 +52,10 @@ class TablePlan:
     append_only: bool
     keyed_by_number: frozenset[str]
     page_rows: int
-    structure: Mapping[str, Any] = field(default_factory=dict)
-    read_whole: bool = False
-    refusal: str | None = None
+    contents: Mapping[str, str]
+    adoption: Adoption
+    remembered: Structure | None
+    misfit: str | None = None
 
 
 def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
@@ -81,8 +85,13 @@ class TableStream(Stream):
 
     @property
     def refusal(self) -> str | None:
-        """Why the stream may not be read, or None."""
-        return self._plan.refusal
+        """Why the stream may not be read: its structure moved, and on_schema_change is fail; or None."""
+        return self._plan.adoption.refusal
+
+    @property
+    def misfit(self) -> str | None:
+        """What of tables.yml does not fit the stream's table, or None."""
+        return self._plan.misfit
 
     @property
     def emit_activate_version_messages(self) -> bool:
@@ -139,10 +148,40 @@ class TableStream(Stream):
         if not self.replication_key:
             return None
         if self._plan.append_only:
-            return None if self._plan.read_whole else self.read_bookmark()
-        asked = self.config.get("start_date")
-        start = asked if self._plan.read_whole else self.get_starting_replication_key_value(context)
+            return None if self._reads_whole_once() else self._find_key()
+        whole = self._reads_whole_once()
+        start = self.config.get("start_date") if whole else self.get_starting_replication_key_value(context)
         return parse_moment(start).isoformat(" ") if start else None
+
+    def _reads_whole_once(self) -> bool:
+        """True when the bookmark is passed over: old rows may hold values that were never sent."""
+        whole = self.read_bookmark() is not None and has_grown(
+            self._contents, self._plan.adoption, self._plan.remembered
+        )
+        if whole:
+            self.logger.info("%s has new columns and is read whole once", self.name)
+        return whole
+
+    @property
+    def _contents(self) -> dict[str, str]:
+        """What the values of the columns that are sent depend on."""
+        return {name: self._plan.contents[name] for name in self._selected_columns[0]}
+
+    def _find_key(self) -> int | None:
+        """Return the key from which an append-only table goes on; None when the table does not reach it any more."""
+        bookmark = self.read_bookmark()
+        if not isinstance(bookmark, int):
+            return None
+        largest = read_largest_key(self._source.connection, self.name, self._plan.primary_key[0])
+        if largest is not None and largest >= bookmark:
+            return bookmark
+        self.logger.warning(
+            "%s ends at key %s, before the bookmark %s: was a backup restored? It is read whole",
+            self.name,
+            largest,
+            bookmark,
+        )
+        return None
 
     def read_bookmark(self) -> str | int | None:
         """Return the bookmark of the stream's key, None without one; StateError when it is not of the key's kind."""
@@ -160,22 +199,29 @@ class TableStream(Stream):
 
         ConfigError for any other method or key: an event time as replication key would miss every later edit.
         """
-        super().apply_catalog(catalog)
         entry = catalog.get_stream(self.name)
         if entry is None:
+            super().apply_catalog(catalog)
             return
+        entry.schema.properties = self._declare(entry.schema.properties or {})
+        super().apply_catalog(catalog)
         method, key = requested_replication(entry)
         if not self._loses_nothing(method, key):
             fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
             raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
-        declared = entry.schema.properties or {}
-        for name in set(declared) - set(self._plan.readings):
-            del declared[name]  # gone from the source, or new and not reviewed: nothing will be sent
         for name in filter(None, (*self._plan.primary_key, self._plan.cursor)):
             if column := entry.metadata.get(("properties", name)):
                 column.selected = True  # no row can be merged, and no bookmark moved, without them
         self.primary_keys = self._plan.primary_key
         self._replicate_by(self._plan.cursor if self._is_incremental(method, key) else None)
+
+    def _declare(self, declared: Iterable[str]) -> dict[str, Schema]:
+        """Declare of the catalog's columns those that are sent, as they are sent: types may have moved since."""
+        return {
+            name: Schema.from_dict(dict(reading.schema))
+            for name, reading in self._plan.readings.items()
+            if name in set(declared)
+        }
 
     def _replicate_by(self, cursor: str | None) -> None:
         self.replication_key = cursor
@@ -219,7 +265,12 @@ class TableStream(Stream):
     def _finalize_state(self, state: dict[str, Any] | None = None) -> None:
         """Remember the structure that was read, now that all rows are out."""
         super()._finalize_state(state)
-        self.stream_state["schema"] = dict(self._plan.structure)
+        self.stream_state["schema"] = Structure(self._plan.adoption.remember, self._contents).to_state()
+
+    def _write_state_message(self) -> None:
+        """Write where the bookmarks are; of full tables the state has nothing that cannot wait for the last message."""
+        if self.replication_key:
+            super()._write_state_message()
 
     def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
         """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""

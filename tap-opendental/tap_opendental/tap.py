@@ -80,7 +80,7 @@ class TapOpenDental(Tap):
     def discover_streams(self) -> Sequence[TableStream]:
         """One stream per table that the settings ask for and the source has."""
         path = self.settings.tables_config
-        reviewed = load_tables_file(path) if path else None
+        reviewed = load_tables_file(path).spelled_as(self.source.discovery.discover_all_tables()) if path else None
         inputs = Inputs(self.source.discovery, load_knowledge(), self.settings, reviewed, self._remembered)
         return [TableStream(self, plan, self.source) for plan in plan_tables(inputs)]
 
@@ -99,13 +99,14 @@ class TapOpenDental(Tap):
         self._require_catalog_streams()
         for stream in wanted:
             stream.read_bookmark()  # refused before any row is read
-            stream.selected = stream.refusal is None
+            stream.selected = not (stream.refusal or stream.misfit)
         try:
             super().sync_all()
+            self._state_writer.write_state(self.state)
             self._log_summary()
         finally:
             self.source.close()
-        _require_unchanged(wanted)
+        _require_all_read(wanted)
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take bookmarks that can be read, and refuse the rest: StateError names the stream."""
@@ -200,13 +201,19 @@ def main() -> None:
         )
 
 
-def _require_unchanged(wanted: Sequence[TableStream]) -> None:
-    """Raise SchemaChangedError for the streams that were not read, once the others are done."""
+def _require_all_read(wanted: Sequence[TableStream]) -> None:
+    """Name the streams that were not read, once the others are done: ConfigError, SchemaChangedError."""
+    misfits = [stream.misfit for stream in wanted if stream.misfit]
+    if misfits:
+        raise ConfigError(
+            f"tables.yml does not fit, and {len(misfits)} of {len(wanted)} streams were not read: {'; '.join(misfits)}"
+        )
     refused = [f"{stream.name} ({stream.refusal})" for stream in wanted if stream.refusal]
     if refused:
         raise SchemaChangedError(
-            f"on_schema_change is fail, and {len(refused)} of {len(wanted)} streams changed and were not read: "
-            f"{'; '.join(refused)}; run `opendental analyze`, review tables.yml, and run again"
+            f"{len(refused)} of {len(wanted)} streams changed and were not read, as on_schema_change says: "
+            f"{'; '.join(refused)}; run `opendental analyze`, review tables.yml, and run again "
+            "(without a tables.yml: run once with on_schema_change evolve)"
         )
 
 

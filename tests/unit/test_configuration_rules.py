@@ -146,6 +146,7 @@ def test_what_fits_is_no_problem(keys):
         ({"dependencies": ("moon",)}, "dependencies: not in the database: moon; remove them"),
         ({"column_overrides": {"Gone": ColumnOverride("exclude")}}, "column_overrides.Gone: there is no such column"),
         ({"column_overrides": {"VisitNum": ColumnOverride("exclude")}}, "a key cannot be left out"),
+        ({"column_overrides": {"VisitNum": ColumnOverride("tinyint_to_boolean")}}, "a key cannot be converted"),
         (
             {"incremental_column": "DateTStamp", "column_overrides": {"DateTStamp": ColumnOverride("exclude")}},
             "a key cannot be left out",

@@ -4,7 +4,7 @@ import pytest
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
 from tap_opendental.discovery.table_config import ColumnOverride
-from tap_opendental.drift import Structure, adopt
+from tap_opendental.drift import Structure, adopt, has_grown
 
 OLD = Table("t", (Column("k", "bigint(20)", nullable=False), Column("v", "varchar(10)")), ("k",))
 ADDED = Table("t", (*OLD.columns, Column("new", "int(11)")), ("k",))
@@ -14,15 +14,21 @@ INDEXED = Table("t", OLD.columns, ("k",), (Index("i", (IndexColumn("v"),)),))
 WAS = Structure.of(OLD)
 
 
+def whole(today, remembered, reviewed, mode, sent=None):
+    """Whether a stream of these structures is read whole; by default all of today's columns are sent."""
+    return has_grown(today.columns if sent is None else sent, adopt(today, remembered, reviewed, mode), remembered)
+
+
 def test_nothing_moved_nothing_happens():
     """The reviewed and remembered structure is read as it is, in every mode."""
     for mode in ("evolve", "warn", "fail"):
         adoption = adopt(WAS, WAS, OLD.schema_hash, mode)
-        assert (adoption.columns, adoption.read_whole, adoption.notice, adoption.refusal) == (None, False, None, None)
+        assert (adoption.columns, adoption.notice, adoption.refusal) == (None, None, None)
+        assert not whole(WAS, WAS, OLD.schema_hash, mode)
 
 
 @pytest.mark.parametrize(
-    ("table", "whole", "notice"),
+    ("table", "expected", "notice"),
     [
         (ADDED, True, "added new"),
         (RETYPED, True, "of another type v"),
@@ -31,17 +37,17 @@ def test_nothing_moved_nothing_happens():
     ],
 )
 @pytest.mark.parametrize("reviewed", [OLD.schema_hash, None])
-def test_evolve_reads_whole_when_old_rows_may_hold_new_values(table, whole, notice, reviewed):
+def test_evolve_reads_whole_when_old_rows_may_hold_new_values(table, expected, notice, reviewed):
     """An added or retyped column fills rows whose timestamp did not move; a dropped one or an index does not."""
     adoption = adopt(Structure.of(table), WAS, reviewed, "evolve")
-    assert (adoption.columns, adoption.read_whole, adoption.notice) == (None, whole, notice)
-    assert adoption.remember == Structure.of(table)
+    assert (adoption.columns, adoption.notice, adoption.remember) == (None, notice, table.schema_hash)
+    assert whole(Structure.of(table), WAS, reviewed, "evolve") == expected
 
 
 def test_a_table_is_read_whole_once():
     """Once the state remembers the new structure, later runs follow the bookmark again, reviewed or not."""
     now = Structure.of(ADDED)
-    assert adopt(now, now, OLD.schema_hash, "evolve").read_whole is False
+    assert not whole(now, now, OLD.schema_hash, "evolve")
     assert adopt(now, now, OLD.schema_hash, "evolve").notice == "not the reviewed structure"
     assert adopt(now, now, ADDED.schema_hash, "evolve").notice is None
 
@@ -50,7 +56,8 @@ def test_a_reviewed_change_is_read_whole_too():
     """After the review the new columns flow: the old rows are sent again, in every mode."""
     for mode in ("evolve", "warn", "fail"):
         adoption = adopt(Structure.of(ADDED), WAS, ADDED.schema_hash, mode)
-        assert (adoption.columns, adoption.read_whole, adoption.refusal) == (None, True, None)
+        assert (adoption.columns, adoption.refusal) == (None, None)
+        assert whole(Structure.of(ADDED), WAS, ADDED.schema_hash, mode)
 
 
 @pytest.mark.parametrize("reviewed", [OLD.schema_hash, None])
@@ -58,9 +65,9 @@ def test_warn_goes_on_with_the_old_columns(reviewed):
     """New columns stay out night after night, since the state goes on remembering the old ones."""
     adoption = adopt(Structure.of(ADDED), WAS, reviewed, "warn")
     assert adoption.columns == {"k", "v"}
-    assert adoption.remember == WAS
+    assert adoption.remember == WAS.schema_hash
     assert adoption.notice == "added new"
-    assert not adoption.read_whole
+    assert not whole(Structure.of(ADDED), WAS, reviewed, "warn", sent=WAS.columns)
 
 
 def test_warn_without_a_memory_reads_what_is_there():
@@ -78,13 +85,34 @@ def test_fail_refuses(remembered, reviewed):
 
 def test_a_moved_hash_without_known_columns_is_read_whole():
     """A state that knows only the hash cannot tell that nothing was added: better to send the rows again."""
-    assert adopt(Structure.of(INDEXED), Structure(OLD.schema_hash), None, "evolve").read_whole
+    assert whole(Structure.of(INDEXED), Structure(OLD.schema_hash), None, "evolve")
+
+
+def test_an_unknown_past_is_read_whole():
+    """A bookmark without a memory, and a structure that is not the reviewed one: what was sent before, nobody knows."""
+    assert whole(Structure.of(ADDED), None, OLD.schema_hash, "evolve")
+    assert not whole(Structure.of(ADDED), None, ADDED.schema_hash, "evolve")
+    assert not whole(Structure.of(ADDED), None, None, "evolve")
+
+
+def test_what_was_not_sent_is_new():
+    """A column that a catalog deselects is not remembered: selected again, old rows follow."""
+    partly = Structure(OLD.schema_hash, {"k": "bigint"})
+    assert not whole(WAS, WAS, OLD.schema_hash, "evolve", sent=partly.columns)
+    assert whole(WAS, partly, OLD.schema_hash, "evolve")
+
+
+def test_another_expression_is_another_content():
+    """What a column is generated from decides its values, though its type stays."""
+    first = Structure.of(Table("t", (Column("g", "int(11)", generated="`v` + 1"),)))
+    second = Structure.of(Table("t", (Column("g", "int(11)", generated="`v` + 100"),)))
+    assert whole(second, first, None, "evolve")
 
 
 def test_the_state_says_what_it_was_told():
     """Structure survives the state, whatever stands there is survived too."""
-    assert Structure.from_state(WAS.to_state(with_columns=True)) == WAS
-    assert Structure.from_state(WAS.to_state(with_columns=False)) == Structure(WAS.schema_hash)
+    assert Structure.from_state(WAS.to_state()) == WAS
+    assert Structure.from_state({"hash": "x", "columns": []}) == Structure("x")
     for foreign in (None, 3, {}, {"hash": 3}, {"hash": "x", "columns": 3}, {"hash": "x", "columns": [[1]]}):
         assert (Structure.from_state(foreign) or Structure("")).columns == {}
 
@@ -94,7 +122,7 @@ def test_what_a_person_allows_or_converts_later_is_read_whole_once():
     excluded = Structure.of(OLD, overrides={"v": ColumnOverride("exclude")})
     rounded = Structure.of(OLD, overrides={"v": ColumnOverride("decimal_round", 2)})
     assert set(excluded.columns) == {"k"}
-    assert adopt(WAS, excluded, OLD.schema_hash, "evolve").read_whole
-    assert adopt(rounded, WAS, None, "warn").read_whole
-    assert not adopt(excluded, WAS, OLD.schema_hash, "fail").read_whole
-    assert not adopt(rounded, rounded, OLD.schema_hash, "evolve").read_whole
+    assert whole(WAS, excluded, OLD.schema_hash, "evolve")
+    assert whole(rounded, WAS, None, "warn")
+    assert not whole(excluded, WAS, OLD.schema_hash, "fail")
+    assert not whole(rounded, rounded, OLD.schema_hash, "evolve")

@@ -65,6 +65,13 @@ def test_the_class_can_be_read_back_from_a_configuration(size_class, frequent, h
 def test_an_odd_page_size_falls_back_to_the_estimate():
     """A person's batch_size says nothing of the class; the last estimate does."""
     assert infer_size_class(TableConfig(batch_size=77, estimated_size_mb=150.0), frequent=False) == "large"
+    overridden = TableConfig(
+        batch_size=2000,
+        extraction_strategy="streaming_incremental",
+        estimated_size_mb=0.9,
+        overrides={"batch_size": 2000, "extraction_strategy": "streaming_incremental"},
+    )
+    assert infer_size_class(overridden, frequent=False) == "small"
 
 
 @pytest.mark.parametrize(

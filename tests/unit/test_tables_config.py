@@ -35,15 +35,23 @@ def test_a_table_takes_its_own_keys_then_the_defaults_then_the_rules():
     assert sheet.overrides["reason"] == "it is large"
 
 
-def test_names_are_found_in_another_case_and_never_confused():
-    """A server may fold names; where two tables differ in case only, each finds its own. `null` is a name too."""
-    file = parse_tables_file("tables: {Fee: {batch_size: 1}, fee: {batch_size: 2}, Sheet: {}, null: {}}", "t")
-    assert file.config("Fee", TableConfig()).batch_size == 1
-    assert file.config("fee", TableConfig()).batch_size == 2
-    assert file.name_of("FEE") is None
-    assert file.name_of("sheet") == "Sheet"
-    assert file.name_of("null") == "null"
-    assert file.config("patient", TableConfig()) is None
+def test_entries_take_the_databases_spelling():
+    """A server may fold names: an entry finds its table where one only is meant. `null` is a name like any other."""
+    file = parse_tables_file("tables: {Fee: {batch_size: 1}, Sheet: {}, null: {}, gone: {}}", "t")
+    assert list(file.spelled_as(["fee", "sheet", "null"]).entries) == ["fee", "sheet", "null", "gone"]
+    assert file.spelled_as(["fee"]).config("fee", TableConfig()).batch_size == 1
+    assert file.spelled_as(["fee"]).config("patient", TableConfig()) is None
+
+
+def test_tables_that_differ_in_case_share_nothing():
+    """Where tables or entries differ in case only, an entry is of the table that is spelled so, or of none."""
+    one = parse_tables_file("tables: {fee: {batch_size: 2}}", "t")
+    assert one.spelled_as(["Fee", "fee"]).config("Fee", TableConfig()) is None
+    assert list(one.spelled_as(["Fee", "FEE"]).entries) == ["fee"]
+    two = parse_tables_file("tables: {Fee: {batch_size: 1}, fee: {batch_size: 2}}", "t")
+    assert two.spelled_as(["Fee", "fee"]).config("fee", TableConfig()).batch_size == 2
+    assert two.spelled_as(["fee"]).config("fee", TableConfig()).batch_size == 2
+    assert set(two.spelled_as(["fee"]).entries) == {"Fee", "fee"}
 
 
 @pytest.mark.parametrize(
@@ -78,6 +86,11 @@ def test_names_are_found_in_another_case_and_never_confused():
         ("tables: {fee: {column_overrides: {A: {conversion_rule: decimal_round}}}}", "decimal_round needs it"),
         ("tables: {fee: {column_overrides: {A: {conversion_rule: exclude, precision: 1}}}}", "precision belongs to"),
         ("tables: {[a]: {}}", "a key must be a plain word"),
+        ("tables: {fee: {batch_size: !!int abc}}", "batch_size: not a plain value"),
+        ("tables: {fee: {is_modeled: !!bool maybe}}", "is_modeled: not a plain value"),
+        ("tables: {fee: {dependencies: [2024-99-99]}}", "dependencies: not a plain value"),
+        ("tables: " + "[" * 200_000, "t.yml line 1: nested too deeply"),
+        ("tables: " + "{a: " * 900 + "1" + "}" * 900, "t.yml line 1: nested too deeply"),
     ],
 )
 def test_mistakes_are_named(text, message):
@@ -109,6 +122,7 @@ CONFIGS = {
         overrides={"batch_size": 300, "monitoring": {"max_extraction_time_minutes": 50}, "reason": "long: notes"},
     ),
     "yes": replace(PLAIN, last_analyzed="2026-11-20"),
+    "undated": TableConfig(overrides={"incremental_column": None}),
     "naïve 表": PLAIN,
 }  # fmt: skip
 
@@ -116,7 +130,12 @@ CONFIGS = {
 def test_what_is_written_reads_the_same():
     """Names that YAML would take for something else, overrides and nested values survive the way out and back."""
     file = parse_tables_file(render_tables_file(CONFIGS), "t.yml")
-    assert {name: file.config(name, TableConfig()) for name in file.entries} == CONFIGS
+    dated = {
+        name: replace(config, last_analyzed=config.last_analyzed or "2026-11-22") for name, config in CONFIGS.items()
+    }
+    assert {name: file.config(name, TableConfig()) for name in file.entries} == dated
+    alone = {"undated": CONFIGS["undated"]}
+    assert parse_tables_file(render_tables_file(alone), "t").config("undated", TableConfig()) == alone["undated"]
 
 
 def test_only_what_differs_is_written():

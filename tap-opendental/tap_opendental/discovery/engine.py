@@ -25,19 +25,19 @@ from tap_opendental.discovery.judging import TableFacts, judge_table
 from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.model import Table
 from tap_opendental.discovery.probe import Probe
-from tap_opendental.discovery.reconcile import Reconciled, reconcile
+from tap_opendental.discovery.reconcile import reconcile
 from tap_opendental.discovery.replicate import create_table, explain_refusal, read_create_statement
 from tap_opendental.discovery.rules.relationships import find_polymorphic, find_references
 from tap_opendental.discovery.rules.replication import choose_replication, is_growing_key
 from tap_opendental.discovery.rules.validation import find_problems
 from tap_opendental.discovery.table_config import TableConfig
-from tap_opendental.discovery.tables_config import TablesFile, load_tables_file, render_tables_file
+from tap_opendental.discovery.tables_config import TablesFile, apply_entry, load_previous, render_tables_file
 from tap_opendental.errors import DamagedTableError, RestrictedTableError, SchemaNotFoundError
 from tap_opendental.files import write_text
 from tap_opendental.quoting import quote_plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection, Engine
 
@@ -325,15 +325,16 @@ class SchemaDiscovery:
         are listed in `left_out`. Raises SchemaNotFoundError when the user sees no table, or one that was named does
         not exist.
         """
-        earlier = previous or TablesFile()
         progress("reading the schema", 0, 0)
         names = self._choose(tables)
         progress(f"judging {len(names):,} tables", 0, 0)
-        judged = tuple(self._judge(name, earlier.config(name, TableConfig())) for name in names)
+        before = self._read_before(previous or TablesFile())
+        judged = tuple(self._judge(name, before.get(name)) for name in names)
         if probe:
             judged = self._probe(judged, progress)
         today = analyzed_on or datetime.now(UTC).date().isoformat()
-        reconciled = self._reconcile(earlier, judged, today)
+        fresh = {table.table.name: table.config for table in judged}
+        reconciled = reconcile(before, fresh, existing=self._snapshot.tables, analyzed_on=today)
         return SchemaAnalysis(
             database=self._database,
             server=self.server,
@@ -362,8 +363,8 @@ class SchemaDiscovery:
         when it cannot be read or written.
         """
         path = Path(output_dir, FILE_NAME) if output_dir is not None else None
-        if previous is None and path is not None and path.exists():
-            previous = load_tables_file(str(path))
+        if previous is None and path is not None:
+            previous = load_previous(path)
         text = render_tables_file(self.analyze_complete_schema(previous=previous, analyzed_on=analyzed_on).configs)
         if path is not None:
             write_text(path, text)
@@ -380,9 +381,17 @@ class SchemaDiscovery:
                 self.get_table_schema(name)
         return [name for name in names if self._snapshot.is_readable(name)]
 
-    def _reconcile(self, earlier: TablesFile, judged: Sequence[TableAnalysis], today: str) -> Reconciled:
-        fresh = {table.table.name: table.config for table in judged}
-        return reconcile(earlier, fresh, existing=self._snapshot.tables, analyzed_on=today)
+    def _read_before(self, previous: TablesFile) -> dict[str, TableConfig]:
+        """The last tables.yml by table; what an entry leaves open was as the rules choose, and nobody's review."""
+        spelled = previous.spelled_as(self._snapshot.tables)
+        return {
+            name: apply_entry(entry, replace(self._choose_by_rules(name), schema_hash=None))
+            for name, entry in spelled.entries.items()
+        }
+
+    def _choose_by_rules(self, name: str) -> TableConfig:
+        readable = name in self._snapshot.tables and self._snapshot.is_readable(name)
+        return self._judge(name).config if readable else TableConfig()
 
     def _probe(
         self, judged: tuple[TableAnalysis, ...], progress: Callable[[str, int, int], None]

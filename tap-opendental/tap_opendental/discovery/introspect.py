@@ -12,6 +12,7 @@ from importlib.resources import files
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from pymysql.constants import ER
 from sqlalchemy.exc import DBAPIError
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Server, Table, TableSize
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
+# No right on the table or the column; no such table or column: then nobody can tell. Any other error is an error.
+_UNKNOWABLE = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.NO_SUCH_TABLE, ER.BAD_FIELD_ERROR)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PRECISION = re.compile(r"current_timestamp(?:\((\d*)\))?", re.IGNORECASE)
 _EXACT_ROW_COUNTS = frozenset({"MYISAM", "ARIA", "MEMORY"})
@@ -105,8 +108,10 @@ def _read_random_primary_keys(connection: Connection, database: str, tables: Ite
     statement = f"SELECT ValueString FROM {quote(database)}.{quote(table)} WHERE PrefName = 'RandomPrimaryKeys'"
     try:
         values = connection.exec_driver_sql(statement).scalars().all()
-    except DBAPIError:
-        return None
+    except DBAPIError as error:
+        if error.orig and error.orig.args[0] in _UNKNOWABLE:
+            return None
+        raise
     return any(str(value).strip() != "0" for value in values) if values else None
 
 

@@ -265,8 +265,9 @@ class TableAnalysis:
 class SchemaAnalysis:
     """The whole database. `missing` are official tables that the user does not see; `changes` are against tables.yml.
 
-    `analyzed_on` is an ISO date. `probed` says whether data was sampled, `complete` whether all tables were asked for. `configs` is what tables.yml shall hold, which
-    is more than `tables` when only some were analysed; analysis.json leaves it out.
+    `analyzed_on` is an ISO date. `probed` says whether data was sampled, `complete` whether all tables were asked for.
+    `configs` is what tables.yml shall hold, which is more than `tables` when only some were analysed; analysis.json
+    leaves it out.
     """
 
     database: str

@@ -11,7 +11,7 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 
 from tap_opendental.quoting import quote
 
@@ -96,7 +96,7 @@ class Probe:
             return None
         try:
             return self._connection.exec_driver_sql(self._limited(statement), parameters or {}).all()
-        except DBAPIError:
+        except SQLAlchemyError:  # also of a connection that was killed: then nothing more is found out
             return None
 
     def _limited(self, statement: str) -> str:

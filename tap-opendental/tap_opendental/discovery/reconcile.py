@@ -6,19 +6,18 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tap_opendental.discovery.judgements import Change, Problem
-from tap_opendental.discovery.table_config import TableConfig
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from tap_opendental.discovery.tables_config import TablesFile
+    from tap_opendental.discovery.table_config import TableConfig
 
 _GONE = "the table is not in the database; its overrides are kept until you remove the entry"
 
 
 @dataclass(frozen=True)
 class Reconciled:
-    """The configurations to write, by table in its database's spelling, and what a person should look at."""
+    """The configurations to write, by table, and what a person should look at."""
 
     configs: Mapping[str, TableConfig]
     changes: tuple[Change, ...]
@@ -26,58 +25,51 @@ class Reconciled:
 
 
 def reconcile(
-    previous: TablesFile, fresh: Mapping[str, TableConfig], *, existing: Collection[str], analyzed_on: str
+    before: Mapping[str, TableConfig],
+    fresh: Mapping[str, TableConfig],
+    *,
+    existing: Collection[str],
+    analyzed_on: str,
 ) -> Reconciled:
     """Date what moved, keep what a person wrote, carry over what was not analysed now.
 
-    `fresh` are the analysed tables, overrides in force; `existing` are all tables of the database, by which an entry is
-    known to be of a table that is gone: it goes too, unless a person wrote into it.
+    `before` is the last tables.yml in the database's spelling, `fresh` are the analysed tables, overrides in force.
+    `existing` are all tables of the database, by which an entry is known to be of a table that is gone: it goes too,
+    unless a person wrote into it.
     """
-    dated = {name: _date(config, previous.config(name, TableConfig()), analyzed_on) for name, config in fresh.items()}
-    analysed, present = _fold(fresh), _fold(existing)
-    others = {name: config for name, config in _entries(previous).items() if name.lower() not in analysed}
-    gone = {name for name in others if name.lower() not in present}
-    carried = {name: config for name, config in others.items() if name not in gone or _is_personal(config)}
+    dated = {name: _date(config, before.get(name), analyzed_on) for name, config in fresh.items()}
+    gone = before.keys() - dated.keys() - set(existing)
+    carried = {
+        name: config
+        for name, config in before.items()
+        if name not in dated and (name not in gone or _is_personal(config))
+    }
     return Reconciled(
         configs=carried | dated,
-        changes=tuple(_list_changes(previous, carried | dated)),
-        problems=tuple(Problem(name, "overrides", _GONE) for name in sorted(gone & set(carried))),
+        changes=tuple(_list_changes(before, carried | dated)),
+        problems=tuple(Problem(name, "overrides", _GONE) for name in sorted(gone & carried.keys())),
     )
-
-
-def _fold(names: Iterable[str]) -> frozenset[str]:
-    """Names as they are compared: a server may fold their case."""
-    return frozenset(name.lower() for name in names)
-
-
-def _entries(previous: TablesFile) -> dict[str, TableConfig]:
-    return {name: previous.config(name, TableConfig()) or TableConfig() for name in previous.entries}
 
 
 def _is_personal(config: TableConfig) -> bool:
     return bool(config.overrides or config.column_overrides)
 
 
-def _date(config: TableConfig, previous: TableConfig | None, analyzed_on: str) -> TableConfig:
+def _date(config: TableConfig, before: TableConfig | None, analyzed_on: str) -> TableConfig:
     """Keep the date of the last analysis that found something else; a table that moved gets this one's."""
-    unmoved = previous is not None and replace(config, last_analyzed=previous.last_analyzed) == previous
-    kept = previous.last_analyzed if previous is not None and unmoved else None
+    unmoved = before is not None and replace(config, last_analyzed=before.last_analyzed) == before
+    kept = before.last_analyzed if before is not None and unmoved else None
     return replace(config, last_analyzed=kept or analyzed_on)
 
 
-def _list_changes(previous: TablesFile, configs: Mapping[str, TableConfig]) -> Iterable[Change]:
+def _list_changes(before: Mapping[str, TableConfig], after: Mapping[str, TableConfig]) -> Iterable[Change]:
     """Changes by table and key, additions and removals first; the date alone is none."""
-    if not previous.entries:
+    if not before:
         return
-    before = _entries(previous)
-    spelled = {name: previous.name_of(name) for name in configs}
-    yield from (Change(name, "table", None, "added") for name in sorted(configs) if spelled[name] is None)
-    kept = set(spelled.values())
-    yield from (Change(name, "table", "removed", None) for name in sorted(before) if name not in kept)
-    for name in sorted(configs):
-        earlier = spelled[name]
-        if earlier is not None:
-            yield from _compare(name, before[earlier], configs[name])
+    yield from (Change(name, "table", None, "added") for name in sorted(after.keys() - before.keys()))
+    yield from (Change(name, "table", "removed", None) for name in sorted(before.keys() - after.keys()))
+    for name in sorted(after.keys() & before.keys()):
+        yield from _compare(name, before[name], after[name])
 
 
 def _compare(name: str, before: TableConfig, after: TableConfig) -> Iterable[Change]:

@@ -26,6 +26,12 @@ def hash_structure(table: Table) -> str:
     return sha256(text.encode("ascii")).hexdigest()
 
 
+def describe_content(column: Column) -> str:
+    """Say what a column's values depend on: its type, and what it is generated from."""
+    generated = canonical_expression(column.generated)
+    return canonical_type(column) + (f" as {generated}" if generated else "")
+
+
 def canonical_type(column: Column) -> str:
     """Spell a column's type as every server would: ``tinyint unsigned`` of ``tinyint(3) unsigned``."""
     return _WIDTH.sub(r"\1", column.type if "'" in column.type else column.type.lower())
@@ -48,7 +54,7 @@ def _describe_column(column: Column, table: Table) -> list[Any]:
         column.on_update,
         column.auto_increment,
         _compares_as(column.collation or table.collation) if column.is_text else "",
-        _canonical_expression(column.generated),
+        canonical_expression(column.generated),
     ]
 
 
@@ -68,9 +74,19 @@ def _compares_as(collation: str) -> str:
     return ending if ending in {"bin", "cs"} else ""
 
 
-def _canonical_expression(expression: str | None) -> str | None:
+def canonical_expression(expression: str | None) -> str | None:
     """Drop what servers add to a generated column's expression: backticks, introducers, spaces and outer brackets."""
     if expression is None:
         return None
     bare = re.sub(r"`|\b_(?:utf8mb[34]|latin1)(?=\\?')|\\(?=')|\s+", "", expression)
-    return bare[1:-1] if bare.startswith("(") and bare.endswith(")") else bare
+    return bare[1:-1] if _is_bracketed(bare) else bare
+
+
+def _is_bracketed(text: str) -> bool:
+    """True when the first bracket closes at the end: ``(a+b)``, and not ``(a)+(b)``."""
+    depth = 0
+    for position, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0:
+            return letter == ")" and position == len(text) - 1
+    return False

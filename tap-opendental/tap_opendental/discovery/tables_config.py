@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, NoReturn, get_args
 
 import yaml
@@ -32,10 +31,11 @@ from tap_opendental.discovery.table_config import (
     TableConfig,
 )
 from tap_opendental.errors import ConfigError
-from tap_opendental.files import read_text
+from tap_opendental.files import read_if_there, read_text
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Iterator
+    from pathlib import Path
 
 Entry = Mapping[str, Any]
 
@@ -44,6 +44,7 @@ HEADER = """\
 # A table states only what differs from the defaults. To decide otherwise, put your values under `overrides:` of the
 # table, with a reason; they and column_overrides survive when this file is written again. All else is replaced.
 """
+_DEEPEST = 10
 _MAX_PRECISION = 30  # the scale of MySQL's DECIMAL
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast, where PyYAML was built with it
 
@@ -57,22 +58,34 @@ class TablesFile:
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
-    def name_of(self, table: str) -> str | None:
-        """Find how the file spells a table: as given, or in another case if only one is meant."""
-        alike = self._by_lower_name.get(table.lower(), [])
-        return table if table in alike else next(iter(alike), None) if len(alike) == 1 else None
+    def spelled_as(self, tables: Iterable[str]) -> TablesFile:
+        """Give the entries the names of the database: a server may fold the case of names, where only one is meant.
 
-    @cached_property
-    def _by_lower_name(self) -> dict[str, list[str]]:
-        names: dict[str, list[str]] = {}
-        for name in self.entries:
-            names.setdefault(name.lower(), []).append(name)
-        return names
+        An entry of a table that is not there keeps its own name.
+        """
+        there = frozenset(tables)
+        names = dict(_pair_by_case(self.entries.keys() - there, there - self.entries.keys()))
+        return TablesFile({names.get(name, name): entry for name, entry in self.entries.items()})
 
     def config(self, table: str, fallback: TableConfig) -> TableConfig | None:
         """Return a table's configuration, overrides in force; None when the file does not know the table."""
-        name = self.name_of(table)
-        return None if name is None else apply_entry(self.entries[name], fallback)
+        return apply_entry(self.entries[table], fallback) if table in self.entries else None
+
+
+def _pair_by_case(orphans: Iterable[str], free: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Pair names that differ in case only, where there is exactly one on either side."""
+    mine, theirs = _fold(orphans), _fold(free)
+    for lower, names in mine.items():
+        found = theirs.get(lower, [])
+        if len(names) == len(found) == 1:
+            yield names[0], found[0]
+
+
+def _fold(names: Iterable[str]) -> dict[str, list[str]]:
+    folded: dict[str, list[str]] = {}
+    for name in names:
+        folded.setdefault(name.lower(), []).append(name)
+    return folded
 
 
 def apply_entry(entry: Entry, fallback: TableConfig) -> TableConfig:
@@ -97,6 +110,12 @@ def load_tables_file(path: str) -> TablesFile:
     """Read and validate tables.yml; ConfigError names the file, the line, the key and what to do."""
     text = read_text(path, f"{path}: cannot be read ({{reason}}); correct the path or unset tables_config")
     return parse_tables_file(text, path)
+
+
+def load_previous(path: Path) -> TablesFile | None:
+    """Read the tables.yml that is to be written again; None when there is none."""
+    text = read_if_there(path, f"{path}: cannot be read ({{reason}})")
+    return None if text is None else parse_tables_file(text, str(path))
 
 
 def parse_tables_file(text: str, path: str) -> TablesFile:
@@ -145,18 +164,29 @@ class _Place:
             return self.node.value
         try:
             return yaml.constructor.SafeConstructor().construct_object(self.node, deep=True)
-        except yaml.YAMLError:
+        except (yaml.YAMLError, ValueError, KeyError, OverflowError):  # !!int abc, 2024-99-99, a tag of somebody's own
             self.refuse("not a plain value")
 
 
 def _compose(text: str, path: str) -> Any:  # noqa: ANN401 - PyYAML's node
     try:
+        _require_shallow(text, path)
         return yaml.compose(text, _Loader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise ConfigError(f"{path} line {line}: not valid YAML: {error.problem}") from None
     except yaml.YAMLError:
         raise ConfigError(f"{path}: not valid YAML") from None
+
+
+def _require_shallow(text: str, path: str) -> None:
+    """Refuse nesting beyond what a tables.yml can have: composing it would exhaust the stack."""
+    depth = 0
+    for event in yaml.parse(text, _Loader):
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            raise ConfigError(f"{path} line {line}: nested too deeply")
 
 
 def _did_you_mean(key: str, known: Collection[str]) -> str:
@@ -319,7 +349,7 @@ def _render_entry(config: TableConfig, defaults: TableConfig) -> dict[str, Any]:
     entry: dict[str, Any] = {}
     for key in (each.name for each in fields(TableConfig)):
         value, usual = getattr(config, key), getattr(defaults, key)
-        if value == usual or (key in config.overrides and key != "monitoring"):
+        if value is None or value == usual or (key in config.overrides and key != "monitoring"):
             continue
         entry[key] = _render_monitoring(config, defaults) if key == "monitoring" else _plain(value)
     if config.overrides:

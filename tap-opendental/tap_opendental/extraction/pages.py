@@ -93,6 +93,12 @@ def _by_ranges(connection: Connection, plan: PagePlan) -> Iterator[Sequence[Row]
         after = upto
 
 
+def read_largest_key(connection: Connection, table: str, key: str) -> int | None:
+    """Return the largest value of an integer key, at the cost of one look into its index; None of an empty table."""
+    (row,) = _run(connection, (f"SELECT MAX({quote(key)}) FROM {quote(table)}", {}))
+    return None if row[0] is None else int(row[0])
+
+
 def page_statement(plan: PagePlan, after: Row | None) -> Statement:
     """The next page after a key, in the order of the key; its last columns are the key."""
     text, parameters = range_statement(plan, after, None)

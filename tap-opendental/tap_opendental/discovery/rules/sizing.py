@@ -52,12 +52,16 @@ def choose_size_class(megabytes: float, previous: SizeClass | None = None) -> Si
 
 
 def infer_size_class(previous: TableConfig, *, frequent: bool) -> SizeClass:
-    """Which class an earlier tables.yml stands for: an incremental strategy says it, else the size of its pages."""
+    """Which class an earlier tables.yml stands for: an incremental strategy says it, else the size of its pages.
+
+    What a person overrode says nothing of the size; then the last estimate does.
+    """
     for name, strategy in _STRATEGIES.items():
-        if previous.is_incremental and previous.extraction_strategy == strategy:
+        stated = previous.is_incremental and "extraction_strategy" not in previous.overrides
+        if stated and previous.extraction_strategy == strategy:
             return name
     for name, sizes in _BATCH_SIZES.items():
-        if previous.batch_size == sizes[frequent]:
+        if previous.batch_size == sizes[frequent] and "batch_size" not in previous.overrides:
             return name
     return choose_size_class(previous.estimated_size_mb)
 

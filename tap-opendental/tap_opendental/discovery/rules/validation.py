@@ -72,10 +72,10 @@ def _check_column(table: Table, config: TableConfig, name: str, override: Column
     rule, kind = override.conversion_rule, table.column(name).base_type
     if rule == "exclude" and name in {*table.primary_key, config.incremental_column}:
         return "a key cannot be left out: no row could be merged, no change be found"
+    if name in table.primary_key:
+        return "a key cannot be converted: rows would merge into each other"
     if rule == "tinyint_to_boolean" and kind != "tinyint":
         return f"tinyint_to_boolean is for tinyint, and the column is {kind}; remove the override"
     if rule == "decimal_round" and kind not in _ROUNDABLE:
         return f"decimal_round is for numbers with decimals, and the column is {kind}; remove the override"
-    if rule == "decimal_round" and name in table.primary_key:
-        return "a key cannot be rounded: rows would merge into each other"
     return None
