@@ -201,16 +201,44 @@ def test_what_a_person_wrote_survives(run, two_tables, execute):
 
 
 def test_an_override_that_no_longer_fits_is_a_warning(run, two_tables, execute):
-    """It stays in the file, is said on stderr, counted in the summary, and does not fail the command."""
+    """It stays in the file, is said on stderr, counted in the summary, and does not fail the command.
+
+    The last line says what it means to the tap. `--check` ends with the code that the tap would end with; with 3 as
+    long as tables.yml would change.
+    """
     run()
     run.edit("patient", overrides={"incremental_column": "DateTStamp", "extraction_strategy": "incremental"})
     execute("ALTER TABLE patient DROP COLUMN DateTStamp")
+    assert run("--check").exit_code == ExitCode.WOULD_CHANGE
     result = run()
     assert result.exit_code == ExitCode.OK
     warnings = [line for line in result.stderr.splitlines() if line.startswith("warning: ")]
     assert any("patient" in line and "incremental_column" in line for line in warnings)
     assert f"{len(warnings)} problem" in result.stdout
     assert run.load_tables()["patient"]["overrides"]["incremental_column"] == "DateTStamp"
+    refused = "The tap will refuse this tables.yml until a person mends the problems of patient"
+    assert result.stdout.splitlines()[-1] == refused
+    before = run.read()
+    checked = run("--check")
+    assert (checked.exit_code, checked.stdout.splitlines()[-1]) == (ExitCode.CONFIG, refused)
+    assert run("--check", "--json").exit_code == ExitCode.CONFIG
+    assert run.read() == before
+    run.edit("patient", overrides={})
+    assert run("--check").exit_code == ExitCode.WOULD_CHANGE
+    assert "refuse" not in run().stdout
+    assert run("--check").exit_code == ExitCode.OK
+
+
+def test_what_the_tap_passes_over_does_not_fail_a_check(run, two_tables, execute):
+    """The overrides of a table that is gone are a warning until they are removed, and nothing that stops a run."""
+    run()
+    run.edit("patient", overrides={"batch_size": 77})
+    execute("DROP TABLE patient")
+    result = run()
+    assert "warning: " in result.stderr
+    assert "patient" in result.stderr
+    assert "refuse" not in result.stdout
+    assert run("--check").exit_code == ExitCode.OK
 
 
 def test_only_the_tables_that_a_pattern_names_are_analysed_again(run, two_tables, execute):
@@ -225,6 +253,7 @@ def test_only_the_tables_that_a_pattern_names_are_analysed_again(run, two_tables
     assert after["feesched"]["schema_hash"] != before["feesched"]["schema_hash"]
     assert [table["name"] for table in json.loads(run.read()["analysis.json"])["tables"]] == ["feesched"]
     assert "1 table like FEE* (1 empty)" in run.read()["summary.txt"]
+    assert json.loads(run.read()["analysis.json"])["complete"] is False
 
 
 def test_a_probe_looks_at_rows_and_moves_no_decision(run, two_tables, execute):
@@ -334,6 +363,14 @@ def test_a_malformed_tables_yml_is_an_error_and_stays(run, two_tables, text, wor
     (run.folder / "tables.yml").write_text(text)
     fails(run(), ExitCode.CONFIG, *words)
     assert run.read() == {"tables.yml": text}
+
+
+@pytest.mark.parametrize("arguments", [(), ("--check",)])
+def test_a_tables_yml_that_is_a_link_to_itself_is_an_error(run, arguments):
+    """It is there and cannot be read: no first tables.yml, which would put an end to what a person wrote."""
+    run.folder.mkdir()
+    (run.folder / "tables.yml").symlink_to("tables.yml")
+    fails(run(*arguments), ExitCode.CONFIG, "tables.yml: cannot be read", "symbolic links")
 
 
 def test_an_output_that_is_a_file_is_an_error(run, two_tables):

@@ -6,6 +6,7 @@ import json
 import os
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
@@ -22,11 +23,17 @@ from opendental_analyze.project import DIRECTORY, find_analysis
 from opendental_analyze.terminal import printable
 from tap_opendental.errors import ExitCode
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+SHOWN = 10
+
 
 @click.group(
     invoke_without_command=True,
     epilog="The source's address is in the tap's variables: TAP_OPENDENTAL_HOST, _PORT, _USER, _PASSWORD, _DATABASE, "
-    "_SSL_CA ... What a person wrote under `overrides:` of tables.yml stays.",
+    "_SSL_CA ... What a person wrote under `overrides:` of tables.yml stays. Where it no longer fits, the tap refuses "
+    "tables.yml until it is mended: --check ends with 2 then, if not with 3.",
 )
 @click.option(
     "--output",
@@ -36,7 +43,9 @@ from tap_opendental.errors import ExitCode
 )
 @click.option("--tables", "patterns", multiple=True, metavar="PATTERN", help="Analyse these tables only; repeatable.")
 @click.option("--probe", is_flag=True, help="Look at samples of rows too: recent changes, keys without a row.")
-@click.option("--check", is_flag=True, help="Write nothing; exit code 3 if tables.yml would change.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit code 3 if tables.yml would change, 2 if it does not fit."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def analyze(
@@ -55,8 +64,9 @@ def analyze(
         require_folder(folder)
     explanation, files = _explain(folder, patterns, probe=probe, check=check)
     _print(explanation, files, as_json=as_json)
-    if check and explanation.would_change:
-        ctx.exit(ExitCode.WOULD_CHANGE)
+    if check:
+        refused = ExitCode.CONFIG if explanation.refused else ExitCode.OK
+        ctx.exit(ExitCode.WOULD_CHANGE if explanation.would_change else refused)
 
 
 def _refuse_options(ctx: click.Context) -> None:
@@ -96,6 +106,8 @@ def _print(explanation: Explanation, files: dict[str, Path], *, as_json: bool) -
     else:
         click.echo(render_plain(lines), nl=False)
     click.echo(f"\n{_describe_outcome(explanation, files)}")
+    if explanation.refused:
+        click.echo(_describe_refused(explanation.refused))
 
 
 def _describe_outcome(explanation: Explanation, files: dict[str, Path]) -> str:
@@ -109,6 +121,11 @@ def _describe_outcome(explanation: Explanation, files: dict[str, Path]) -> str:
     if explanation.is_first or explanation.analysis.changes:
         return f"tables.yml would {'be written' if explanation.is_first else 'change'}"
     return "tables.yml would change in what is no decision: comments, order, dates"
+
+
+def _describe_refused(tables: Sequence[str]) -> str:
+    shown = [printable(table) for table in tables[:SHOWN]] + ["..."] * (len(tables) > SHOWN)
+    return f"The tap will refuse this tables.yml until a person mends the problems of {', '.join(shown)}"
 
 
 for _command in (diff, dbt_sources):
