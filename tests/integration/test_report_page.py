@@ -356,8 +356,41 @@ def test_a_part_of_a_database_names_its_neighbours(open_report, tmp_path):
     """When only some tables were analysed, the others stand in the graph as names that lead nowhere."""
     analysis = make_report_input()
     analysis["tables"] = [table for table in analysis["tables"] if table["name"] in {"patient", "claim"}]
-    page = open_report(write_report(tmp_path, analysis), "#t=claim")
+    page = open_report(write_report(tmp_path, analysis | {"complete": False}), "#t=claim")
     assert page.locator(".graph .node", has_text="claimproc").is_disabled()
+
+
+def test_what_is_not_known_of_a_reference_is_not_drawn_as_documented(open_report, tmp_path):
+    """A reference from a table that was not analysed has a line of its own, and words that say why."""
+    analysis = make_report_input()
+    analysis["tables"] = [table for table in analysis["tables"] if table["name"] in {"patient", "claim"}]
+    page = open_report(write_report(tmp_path, analysis | {"complete": False}), "#t=claim")
+    assert "from a table that was not analysed" in page.locator(".graph-key").inner_text()
+    tip = page.locator(".graph .node", has_text="claimproc").get_attribute("title")
+    assert "claimproc.ClaimNum → claim (its table was not analysed)" in tip
+    incoming = analysis["tables"][0]["referenced_by"]
+    neighbours = {text.partition(".")[0] for text in incoming} - {"claim", "patient"}
+    assert page.locator(".graph .edges > .edge.unknown").count() == len(neighbours)
+    page.locator("#references-incoming summary").click()
+    assert "not analysed" in page.locator("#references-incoming li", has_text="claimproc").inner_text()
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_a_part_of_a_database_is_said_to_be_one(open_report, tmp_path, complete):
+    """Who is sent the page knows that the other tables were not asked for."""
+    analysis = make_report_input() | {"complete": complete}
+    analysis["tables"] = analysis["tables"][:3]
+    page = open_report(write_report(tmp_path, analysis))
+    said = page.locator("#provenance").inner_text()
+    assert ("partial 3 tables only, chosen with --tables" in said) is not complete
+    assert "analysed on" in said
+
+
+def test_a_whole_analysis_has_no_line_for_what_is_not_known(open_report):
+    """Every reference has its source there, so the key does not name a third kind."""
+    page = open_report(address="#t=claim")
+    assert page.locator(".graph .edge.unknown").count() == 0
+    assert "not analysed" not in page.locator(".graph-key").inner_text()
     page.locator(".graph .node", has_text="patient").click()
     assert chosen(page) == "patient"
 

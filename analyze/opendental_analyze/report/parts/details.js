@@ -188,7 +188,7 @@ function badgesOf(table, column, reference) {
     kinds.map(([kind, reason]) => badge(words(kind), kind === "key" ? "key" : "", reason)),
     reference && el(
       "span.badge.target", { title: reference.reason }, "→ ", tableLink(reference.to_table),
-      !isDocumented(reference) && ` ${percent(reference.confidence)}`
+      evidenceOf(reference) === "guessed" && ` ${percent(reference.confidence)}`
     ),
     (column.patient_data ?? []).map((each) => badge(words(each), "patient", "patient data")),
     column.secret && badge("secret", "secret", `never read: ${column.secret}`),
@@ -233,9 +233,7 @@ function foldable(side, title, items) {
 }
 
 function evidence(reference) {
-  if (!reference.source) return null;
   const orphans = `, ${count(reference.orphans)} of ${count(reference.sampled)} sampled values had no row there`;
   const probe = reference.sampled ? orphans : "";
-  const how = isDocumented(reference) ? "documented" : `${words(reference.source)}, ${percent(reference.confidence)}`;
-  return el("span.muted", { title: reference.reason }, how + probe);
+  return el("span.muted", { title: reference.reason }, describeEvidence(reference) + probe);
 }

@@ -19,14 +19,17 @@ function drawGraph(table) {
   ];
   const sides = { incoming, outgoing, caption, rest: captionOf(table, itself) };
   new ResizeObserver(() => layOut(box, table, sides)).observe(box);
-  return [graphKey(), box, caption];
+  return [graphKey([...incoming, ...outgoing].some((entry) => entry.evidence === "unknown")), box, caption];
 }
 
-function graphKey() {
+function graphKey(withUnknown) {
   const line = (kind) => svg(
     "svg", { width: 28, height: 8, "aria-hidden": "true" }, svg(`line.edge${kind}`, { x1: 0, y1: 4, x2: 28, y2: 4 })
   );
-  return el("p.graph-key.muted", {}, line(""), "documented", line(".guessed"), "guessed, with its confidence");
+  return el(
+    "p.graph-key.muted", {}, line(".documented"), "documented", line(".guessed"), "guessed, with its confidence",
+    withUnknown && [line(".unknown"), "from a table that was not analysed"]
+  );
 }
 
 function captionOf(table, itself) {
@@ -48,9 +51,7 @@ function layOut(box, table, sides) {
   const nodes = plan.nodes.map((node) => {
     if (node.heading) return el("span.graph-heading", { style: placeOf(node) }, node.heading);
     if (node.more) return drawMore(node);
-    const edge = svg(
-      `path.edge${node.entry.documented ? "" : ".guessed"}`, { d: node.path, "marker-end": "url(#arrow)" }
-    );
+    const edge = svg(`path.edge.${node.entry.evidence}`, { d: node.path, "marker-end": "url(#arrow)" });
     edges.push(edge);
     return drawNode(node, edge, table, sides, box);
   });
@@ -100,17 +101,22 @@ function drawNode(node, edge, table, sides, box) {
   };
   return el(`button.node.${tone(known?.importanceClass)}`, properties, el("span.node-name", {}, nameText(entry.name)),
     entry.references.length > 1 && el("span.node-note", {}, `×${entry.references.length}`),
-    !entry.documented && el("span.node-note", {}, percent(entry.confidence)));
+    entry.evidence === "guessed" && el("span.node-note", {}, percent(entry.confidence)));
 }
 
 const percent = (confidence) => `${Math.round(100 * confidence)}%`;
 
 function describeEdge(entry) {
   return entry.references.map((reference) => {
-    const guess = `${words(reference.source)}, ${percent(reference.confidence)} sure`;
     const target = [reference.to_table, reference.to_column].filter(Boolean).join(".");
-    return `${reference.table}.${reference.column} → ${target} (${isDocumented(reference) ? "documented" : guess})`;
+    return `${reference.table}.${reference.column} → ${target} (${describeEvidence(reference, " sure")})`;
   }).join("\n");
+}
+
+function describeEvidence(reference, sure = "") {
+  const evidence = evidenceOf(reference);
+  if (evidence === "guessed") return `${words(reference.source)}, ${percent(reference.confidence)}${sure}`;
+  return evidence === "unknown" ? "its table was not analysed" : evidence;
 }
 
 function planSides(width, { incoming, outgoing }) {

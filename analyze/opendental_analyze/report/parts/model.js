@@ -68,11 +68,18 @@ function neighbours(references, nameOf) {
   const all = [...found.values()];
   const weight = (entry) => model.byName.get(entry.name)?.importance.score ?? -1;
   for (const entry of all) {
-    entry.documented = entry.references.some(isDocumented);
-    entry.confidence = Math.max(...entry.references.map((reference) => reference.confidence ?? 1));
+    entry.evidence = EVIDENCE.find((each) => entry.references.some((reference) => evidenceOf(reference) === each));
+    entry.confidence = Math.max(0, ...entry.references.map((reference) => reference.confidence ?? 0));
   }
   return all.sort((a, b) => weight(b) - weight(a) || compareText(a.name, b.name));
 }
 
-const isDocumented = (reference) => (reference.source ?? "documented") === "documented";
+// A reference from a table that was not analysed has no source: nothing is known of it but that it is there.
+const EVIDENCE = ["documented", "guessed", "unknown"];
+
+function evidenceOf({ source }) {
+  if (!source) return "unknown";
+  return source === "documented" ? source : "guessed";
+}
+
 const compareText = (a, b) => (a < b ? -1 : a > b ? 1 : 0);

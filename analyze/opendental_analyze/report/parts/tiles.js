@@ -12,7 +12,11 @@ function drawMasthead() {
     analysis.knowledge_version === "none" ? "no knowledge of Open Dental" : known,
     analysis.probed ? "data sampled" : "structure only, no data sampled",
   ];
-  replace(byId("provenance"), facts.join("  ·  "));
+  const partial = `${plural(model.tables.length, "table")} only, chosen with --tables`;
+  replace(
+    byId("provenance"),
+    analysis.complete === false && [badge("partial", "warn"), ` ${partial}  ·  `], facts.join("  ·  ")
+  );
   replace(
     byId("colophon"),
     `Analysis version ${analysis.analysis_version}. This page holds no row values, and loads nothing from anywhere.`
