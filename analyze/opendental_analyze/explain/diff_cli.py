@@ -15,7 +15,8 @@ from tap_opendental.errors import ExitCode
 
 @click.command(
     epilog="A and B are each an analysis.json, a folder that holds one, or env:PREFIX for a live source whose address "
-    "is in PREFIX_HOST, PREFIX_PORT, PREFIX_USER, PREFIX_PASSWORD, PREFIX_DATABASE. Rows and sizes are not compared. "
+    "is in PREFIX_HOST, PREFIX_PORT, PREFIX_USER, PREFIX_PASSWORD, PREFIX_DATABASE. Rows and sizes are not compared, "
+    "nor are tables that an analysis made with --tables does not hold. "
     "Ends with 0 when both are equal, with 3 when they differ."
 )
 @click.argument("before", metavar="A")

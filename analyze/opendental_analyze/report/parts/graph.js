@@ -26,9 +26,10 @@ function graphKey(withUnknown) {
   const line = (kind) => svg(
     "svg", { width: 28, height: 8, "aria-hidden": "true" }, svg(`line.edge${kind}`, { x1: 0, y1: 4, x2: 28, y2: 4 })
   );
+  const entry = (kind, text) => el("span", {}, line(`.${kind}`), text);
   return el(
-    "p.graph-key.muted", {}, line(".documented"), "documented", line(".guessed"), "guessed, with its confidence",
-    withUnknown && [line(".unknown"), "from a table that was not analysed"]
+    "p.graph-key.muted", {}, entry("documented", "documented"), entry("guessed", "guessed, with its confidence"),
+    withUnknown && entry("unknown", "from a table that was not analysed")
   );
 }
 
