@@ -43,11 +43,7 @@ def decide(discovery: SchemaDiscovery, reviewed: TablesFile | None, name: str) -
     if entry is None:
         return Decision(choice)
     config = apply_entry(entry, choice)
-    problems = [
-        problem
-        for problem in discovery.validate_table_configuration(name, config)
-        if problem.key != "dependencies"  # of no concern to reading
-    ]
+    problems = [one for one in discovery.validate_table_configuration(name, config) if one.stops_reading]
     moved = entry.get("schema_hash") not in (None, choice.schema_hash)
     personal = [problem for problem in problems if _is_personal(problem, entry)]
     if personal and not moved:

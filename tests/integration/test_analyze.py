@@ -216,7 +216,7 @@ def test_an_override_that_no_longer_fits_is_a_warning(run, two_tables, execute):
     assert any("patient" in line and "incremental_column" in line for line in warnings)
     assert f"{len(warnings)} problem" in result.stdout
     assert run.load_tables()["patient"]["overrides"]["incremental_column"] == "DateTStamp"
-    refused = "The tap will refuse this tables.yml until a person mends the problems of patient"
+    refused = "The tap will not read these until a person mends tables.yml: patient"
     assert result.stdout.splitlines()[-1] == refused
     before = run.read()
     checked = run("--check")

@@ -32,8 +32,8 @@ SHOWN = 10
 @click.group(
     invoke_without_command=True,
     epilog="The source's address is in the tap's variables: TAP_OPENDENTAL_HOST, _PORT, _USER, _PASSWORD, _DATABASE, "
-    "_SSL_CA ... What a person wrote under `overrides:` of tables.yml stays. Where it no longer fits, the tap refuses "
-    "tables.yml until it is mended: --check ends with 2 then, if not with 3.",
+    "_SSL_CA ... What a person wrote under `overrides:` of tables.yml stays. Where it no longer fits, the tap does "
+    "not read the table until it is mended: --check ends with 2 then, if not with 3.",
 )
 @click.option(
     "--output",
@@ -125,7 +125,7 @@ def _describe_outcome(explanation: Explanation, files: dict[str, Path]) -> str:
 
 def _describe_refused(tables: Sequence[str]) -> str:
     shown = [printable(table) for table in tables[:SHOWN]] + ["..."] * (len(tables) > SHOWN)
-    return f"The tap will refuse this tables.yml until a person mends the problems of {', '.join(shown)}"
+    return f"The tap will not read these until a person mends tables.yml: {', '.join(shown)}"
 
 
 for _command in (diff, dbt_sources):

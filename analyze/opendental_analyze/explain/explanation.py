@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from tap_opendental.connector import SourceAddress
     from tap_opendental.discovery.judgements import SchemaAnalysis
 
-# Problems that the tap passes over: a dependency only orders loading, `overrides` is an entry of a table that is gone.
-HARMLESS = frozenset({"dependencies", "overrides"})
 TABLES, ANALYSIS, SUMMARY, REPORT = "tables.yml", "analysis.json", "summary.txt", "report.html"
 
 
@@ -61,8 +59,8 @@ class Explanation:
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """Tables whose entry in tables.yml the tap refuses, and with it the whole run, until a person mends it."""
-        return tuple(sorted({problem.table for problem in self.analysis.problems if problem.key not in HARMLESS}))
+        """Tables that the tap will not read until a person mends their entry in tables.yml."""
+        return tuple(sorted({problem.table for problem in self.analysis.problems if problem.stops_reading}))
 
     def summary(self, width: int = WIDTH) -> tuple[Text, ...]:
         """Return the lines for a terminal of that many columns."""

@@ -180,6 +180,11 @@ class Problem:
     key: str
     message: str
 
+    @property
+    def stops_reading(self) -> bool:
+        """True when the tap cannot follow the key; what is there for people and dbt alone does not concern it."""
+        return self.key not in ("dependencies", "overrides")
+
     def __str__(self) -> str:
         return f"table {self.table}, {self.key}: {self.message}"
 
