@@ -175,12 +175,7 @@ class TableStream(Stream):
         largest = read_largest_key(self._source.connection, self.name, self._plan.primary_key[0])
         if largest is not None and largest >= bookmark:
             return bookmark
-        self.logger.warning(
-            "%s ends at key %s, before the bookmark %s: was a backup restored? It is read whole",
-            self.name,
-            largest,
-            bookmark,
-        )
+        self.logger.warning("%s ends before its bookmark: was a backup restored? It is read whole", self.name)
         return None
 
     def read_bookmark(self) -> str | int | None:
@@ -206,7 +201,7 @@ class TableStream(Stream):
         entry.schema.properties = self._declare(entry.schema.properties or {})
         super().apply_catalog(catalog)
         method, key = requested_replication(entry)
-        if not self._loses_nothing(method, key):
+        if not (self.misfit or self._loses_nothing(method, key)):
             fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
             raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
         for name in filter(None, (*self._plan.primary_key, self._plan.cursor)):
@@ -217,10 +212,11 @@ class TableStream(Stream):
 
     def _declare(self, declared: Iterable[str]) -> dict[str, Schema]:
         """Declare of the catalog's columns those that are sent, as they are sent: types may have moved since."""
+        wanted = self._plan.readings.keys() & set(declared)
         return {
             name: Schema.from_dict(dict(reading.schema))
             for name, reading in self._plan.readings.items()
-            if name in set(declared)
+            if name in wanted
         }
 
     def _replicate_by(self, cursor: str | None) -> None:
