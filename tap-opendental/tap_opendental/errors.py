@@ -99,6 +99,12 @@ class UnknownTypeError(OpenDentalError):
     exit_code = ExitCode.UNKNOWN_TYPE
 
 
+class PartialRunError(OpenDentalError):
+    """Some streams failed; the others are whole, and their bookmarks moved."""
+
+    exit_code = ExitCode.PARTIAL
+
+
 class StateError(OpenDentalError):
     """The state cannot be read: going on would start from the beginning, or from the wrong place, in silence."""
 

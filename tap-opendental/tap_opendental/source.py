@@ -37,6 +37,11 @@ class Source:
                 self._connection = self._engine.connect()
         return self._connection
 
+    def reconnect(self) -> None:
+        """Open another connection in the place of one that was lost; UnreachableError when nobody answers."""
+        self.close()
+        _ = self.connection
+
     @cached_property
     def discovery(self) -> SchemaDiscovery:
         """The analysis of the source's schema."""

@@ -13,7 +13,7 @@ from singer_sdk.singerlib import Schema
 
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
-from tap_opendental.errors import ConfigError, StateError
+from tap_opendental.errors import ConfigError, OpenDentalError, StateError, UnreachableError
 from tap_opendental.extraction.pages import PagePlan, read_largest_key, read_pages
 from tap_opendental.inputs import REPAIR
 from tap_opendental.quoting import quote
@@ -81,6 +81,7 @@ class TableStream(Stream):
         self.primary_keys = plan.primary_key
         self._replicate_by(plan.cursor if plan.incremental else None)
         self.rows_read = 0
+        self.failure: OpenDentalError | None = None
         self.altered: Counter[str] = Counter()
 
     @property
@@ -97,6 +98,28 @@ class TableStream(Stream):
     def emit_activate_version_messages(self) -> bool:
         """Full tables always say which version is whole: targets remove what is gone by it."""
         return True
+
+    def sync(self, context: Context | None = None) -> None:  # type: ignore[misc]  # marked final, yet the only place
+        """Sync the stream; a failure is kept for the end of the run, so that the streams after it are read.
+
+        UnreachableError when the server does not answer a second time either: then no other stream can be read.
+        """
+        try:
+            super().sync(context)
+        except UnreachableError as error:
+            self._source.reconnect()
+            self._keep(error)
+        except OpenDentalError as error:
+            self._keep(error)
+
+    def _keep(self, error: OpenDentalError) -> None:
+        self.failure = error
+        self.logger.error("%s failed, the other streams go on: %s", self.name, error)
+
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        """Move the bookmark at the end of the stream, but not past rows that a failure kept back."""
+        if self.failure is None:
+            super().finalize_state_progress_markers(state)
 
     def get_records(self, context: Context | None) -> Iterable[Record]:
         """Yield the rows from the bookmark on, or all of them; column values as `types` decided."""

@@ -23,6 +23,7 @@ from tap_opendental.errors import (
     NotFoundError,
     NothingSelectedError,
     OpenDentalError,
+    PartialRunError,
     SchemaChangedError,
     StateError,
 )
@@ -202,7 +203,17 @@ def main() -> None:
 
 
 def _require_all_read(wanted: Sequence[TableStream]) -> None:
-    """Name the streams that were not read, once the others are done: ConfigError, SchemaChangedError."""
+    """Name the streams that failed or were not read, once the others are done.
+
+    Raises PartialRunError, or a lone stream's own error; ConfigError and SchemaChangedError for streams that were not
+    begun.
+    """
+    failures = {stream.name: stream.failure for stream in wanted if stream.failure}
+    if failures and len(failures) == len(wanted):
+        raise next(iter(failures.values()))
+    if failures:
+        told = "; ".join(f"{name} ({error})" for name, error in failures.items())
+        raise PartialRunError(f"{len(failures)} of {len(wanted)} streams failed, the others are whole: {told}")
     misfits = [stream.misfit for stream in wanted if stream.misfit]
     if misfits:
         raise ConfigError(

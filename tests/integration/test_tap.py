@@ -16,7 +16,7 @@ from opendental_analyze.sandbox.databases import mariadb_root
 from tap_opendental.connector import create_source_engine
 from tap_opendental.discovery import SchemaDiscovery
 from tap_opendental.discovery.knowledge import load_knowledge
-from tap_opendental.errors import ConfigError, NotFoundError
+from tap_opendental.errors import ConfigError, NotFoundError, OpenDentalError
 from tap_opendental.settings import Settings
 from tap_opendental.tap import TapOpenDental, main
 
@@ -301,6 +301,70 @@ def test_a_catalog_stream_that_is_gone_is_an_error(practice):
     tap = TapOpenDental(config={**practice.config, "tables": ["claim"]}, catalog=catalog)
     with pytest.raises(NotFoundError, match="selects gone"):
         tap.sync_all()
+
+
+STAMPED = "(Num int PRIMARY KEY, Stamp timestamp NOT NULL DEFAULT current_timestamp() ON UPDATE current_timestamp())"
+
+
+@pytest.fixture
+def three_tables(mariadb_database, tmp_path):
+    """A tap that has discovered three incremental tables of two rows each, and their engine."""
+    with mariadb_database.engine.begin() as connection:
+        for table in "abc":
+            connection.exec_driver_sql(f"CREATE TABLE {table} {STAMPED}")
+            connection.exec_driver_sql(f"INSERT INTO {table} (Num) VALUES (1), (2)")
+    (tmp_path / "tables.yml").write_text("defaults: {extraction_strategy: incremental}\ntables: {a: {}, b: {}, c: {}}")
+    config = config_of(sa.make_url(mariadb_database.reader_url), tables_config=str(tmp_path / "tables.yml"))
+    tap = TapOpenDental(config=config)
+    assert list(tap.streams) == ["a", "b", "c"]
+    return tap, mariadb_database.engine
+
+
+def run_in_process(tap, capsys):
+    """Run a tap to its end; rows by stream, the last state, and the error that it ended with."""
+    with pytest.raises(OpenDentalError) as ended:
+        tap.sync_all()
+    output = capsys.readouterr().out
+    return records(output), messages(output)[-1]["value"]["bookmarks"], ended.value
+
+
+def test_a_stream_that_fails_does_not_stop_the_others(three_tables, capsys):
+    """A table that is dropped after discovery fails alone: the others are whole, their bookmarks move, and exit 10.
+
+    The control: the SDK's own loop ends at the first error, so that `c` would not be read.
+    """
+    tap, engine = three_tables
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE b")
+    rows, bookmarks, error = run_in_process(tap, capsys)
+    assert {table: len(found) for table, found in rows.items()} == {"a": 2, "c": 2}
+    assert {table for table, bookmark in bookmarks.items() if "replication_key_value" in bookmark} == {"a", "c"}
+    assert error.exit_code == 10
+    assert str(error).startswith("1 of 3 streams failed, the others are whole: b (table b is gone from database")
+
+
+def test_a_lost_connection_costs_one_stream(three_tables, capsys):
+    """Somebody ends the tap's connection: the stream that was at it fails, the next ones read over another one."""
+    tap, _ = three_tables
+    identity = tap.source.connection.exec_driver_sql("SELECT CONNECTION_ID()").scalar_one()
+    with create_source_engine(tap.settings.address).connect() as connection:
+        connection.exec_driver_sql(f"KILL {identity}")
+    rows, bookmarks, error = run_in_process(tap, capsys)
+    assert set(rows) == {"b", "c"}
+    assert "replication_key_value" not in bookmarks["a"]
+    assert error.exit_code == 10
+    assert "was lost" in str(error)
+
+
+def test_a_lone_stream_keeps_its_exit_code(three_tables, capsys):
+    """Where nothing was read, the run is not partial: it ends with the stream's own error."""
+    tap, engine = three_tables
+    with engine.begin() as connection:
+        for table in "abc":
+            connection.exec_driver_sql(f"DROP TABLE {table}")
+    rows, _, error = run_in_process(tap, capsys)
+    assert rows == {}
+    assert error.exit_code == 6
 
 
 def test_a_future_cursor_does_not_move_the_bookmark_past_now(mariadb_database, run_tap, tmp_path):
