@@ -75,6 +75,7 @@ class TableStream(Stream):
         properties = {name: dict(reading.schema) for name, reading in plan.readings.items()}
         super().__init__(tap, schema={"type": "object", "properties": properties}, name=plan.name)
         self._stop_if_asked = tap.stop_if_asked
+        self._run = tap
         self._plan = plan
         self._source = source
         self._version_to_activate: int | None = None
@@ -288,7 +289,7 @@ class TableStream(Stream):
 
     def _write_state_message(self) -> None:
         """Write where the bookmarks are; of full tables the state has nothing that cannot wait for the last message."""
-        if self.replication_key:
+        if self.replication_key or not self._run.writes_last_state:
             super()._write_state_message()
 
     def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401

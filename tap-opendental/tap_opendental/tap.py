@@ -59,6 +59,8 @@ class TapOpenDental(Tap):
     ]
 
     _stop_signal: int | None = None
+    writes_last_state: bool = False
+    """True while a whole run is on, which ends with a STATE message of its own."""
 
     def __init__(self, *args: Any, state: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401 - the SDK's
         """Keep what the state remembers of the tables' structures: streams are planned before the SDK loads it."""
@@ -101,6 +103,7 @@ class TapOpenDental(Tap):
         for stream in wanted:
             stream.read_bookmark()  # refused before any row is read
             stream.selected = not (stream.refusal or stream.misfit)
+        self.writes_last_state = True
         try:
             super().sync_all()
             self._state_writer.write_state(self.state)
