@@ -65,7 +65,7 @@ _DENIED = (
     ),
 )
 # Storage engine errors 29 to 145, wrong or missing table files, and tables marked as crashed.
-_DAMAGED_CODES = (29, 126, 127, 130, 134, 144, 145, 1017, 1033, 1034, 1035, 1194, 1195, 1932)
+DAMAGED_CODES = (29, 126, 127, 130, 134, 144, 145, 1017, 1033, 1034, 1035, 1194, 1195, 1932)
 _DAMAGED = (
     DamagedTableError,
     (
@@ -104,7 +104,7 @@ _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
     ),
     ER.TABLEACCESS_DENIED_ERROR: _DENIED_TABLE,
     ER.COLUMNACCESS_DENIED_ERROR: _DENIED_TABLE,
-    **dict.fromkeys(_DAMAGED_CODES, _DAMAGED),
+    **dict.fromkeys(DAMAGED_CODES, _DAMAGED),
     CR.CR_SSL_CONNECTION_ERROR: (
         ConfigError,
         (

@@ -67,12 +67,9 @@ def _without(config: TableConfig, problems: Sequence[Problem], choice: TableConf
     kept = {name: override for name, override in config.column_overrides.items() if name not in columns}
     if all(problem.key.startswith(_COLUMNS) for problem in problems):
         return replace(config, column_overrides=kept)
-    return replace(
-        config,
-        column_overrides=kept,
-        incremental_column=choice.incremental_column,
-        extraction_strategy=choice.extraction_strategy,
-    )
+    column = choice.incremental_column
+    strategy = config.extraction_strategy if not config.is_incremental or column else "full_table"
+    return replace(config, column_overrides=kept, incremental_column=column, extraction_strategy=strategy)
 
 
 def _find_lost_excludes(config: TableConfig, problems: Sequence[Problem]) -> tuple[str, ...]:

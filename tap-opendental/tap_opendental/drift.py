@@ -78,8 +78,15 @@ class Adoption:
     refusal: str | None = None
 
 
-def adopt(today: Structure, remembered: Structure | None, reviewed_hash: str | None, mode: OnSchemaChange) -> Adoption:
-    """Decide by the mode; `reviewed_hash` is None where no tables.yml says what was reviewed."""
+def adopt(
+    today: Structure,
+    remembered: Structure | None,
+    reviewed_hash: str | None,
+    mode: OnSchemaChange,
+    *,
+    key: Collection[str] = (),
+) -> Adoption:
+    """Decide by the mode; `key` is the primary key, `reviewed_hash` None where nothing was reviewed."""
     moved = reviewed_hash != today.schema_hash if reviewed_hash is not None else _moved(today, remembered)
     if not moved:
         return Adoption(today.schema_hash)
@@ -87,14 +94,19 @@ def adopt(today: Structure, remembered: Structure | None, reviewed_hash: str | N
     if mode == "fail":
         return Adoption(today.schema_hash, refusal=notice)
     if mode == "warn":
-        return hold_back(today, remembered, notice)
+        return hold_back(today, remembered, notice, key)
     return Adoption(today.schema_hash, past_is_unknown=remembered is None, notice=notice)
 
 
-def hold_back(today: Structure, remembered: Structure | None, notice: str) -> Adoption:
-    """Go on with the columns of the last run, as long as tables.yml is not reviewed; without a last run with all."""
+def hold_back(today: Structure, remembered: Structure | None, notice: str, key: Collection[str]) -> Adoption:
+    """Go on with the columns of the last run, as long as tables.yml is not reviewed; without a last run with all.
+
+    A primary key of which a column was never sent cannot be kept back and cannot be done without: refused.
+    """
     if remembered is None or not remembered.columns:
         return Adoption(today.schema_hash, past_is_unknown=remembered is None, notice=notice)
+    if not set(key) <= remembered.columns.keys():
+        return Adoption(today.schema_hash, refusal=f"{notice}; its primary key is another one")
     return Adoption(remembered.schema_hash, columns=frozenset(remembered.columns), notice=notice)
 
 

@@ -170,21 +170,23 @@ def _adopt(inputs: Inputs, name: str, decision: Decision) -> Adoption:
     today = Structure.of(table, without=secrets, overrides=decision.config.column_overrides)
     remembered = inputs.remembered.get(name)
     if inputs.reviewed is None:
-        return adopt(today, remembered, None, mode)
+        return adopt(today, remembered, None, mode, key=table.primary_key)
     entry = inputs.reviewed.entries.get(name)
     if entry is None and mode == "fail":
         return Adoption(today.schema_hash, refusal="not in tables.yml")
     if decision.lost_excludes:
-        return _hold_what_may_be_excluded(today, remembered, decision.lost_excludes)
-    return adopt(today, remembered, entry.get("schema_hash") if entry else None, mode)
+        return _hold_what_may_be_excluded(today, remembered, decision.lost_excludes, table.primary_key)
+    return adopt(today, remembered, entry.get("schema_hash") if entry else None, mode, key=table.primary_key)
 
 
-def _hold_what_may_be_excluded(today: Structure, remembered: Structure | None, lost: Sequence[str]) -> Adoption:
-    """An excluded column is gone: under another name it must not be sent, so no column is that was not sent before."""
+def _hold_what_may_be_excluded(
+    today: Structure, remembered: Structure | None, lost: Sequence[str], key: Sequence[str]
+) -> Adoption:
+    """An excluded column is gone, or is a key now: nothing is sent that was not sent before, whatever its name."""
     notice = f"{describe_change(today, remembered)}; tables.yml excludes {' '.join(lost)}, which may have a new name"
     if remembered is None or not remembered.columns:
         return Adoption(today.schema_hash, refusal=notice)
-    return hold_back(today, remembered, notice)
+    return hold_back(today, remembered, notice, key)
 
 
 def _log_drift(adoptions: Mapping[str, Adoption]) -> None:
@@ -245,5 +247,5 @@ def _choose_readings(inputs: Inputs, table: Table, config: TableConfig, adoption
         for column in table.columns
         if not knowledge.is_secret(table.name, column.name)
         and column.name not in excluded
-        and (adoption.columns is None or column.name in adoption.columns or column.name in table.primary_key)
+        and (adoption.columns is None or column.name in adoption.columns)
     }

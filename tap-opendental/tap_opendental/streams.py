@@ -115,6 +115,8 @@ class TableStream(Stream):
 
     def _keep(self, error: OpenDentalError) -> None:
         self.failure = error
+        for marker in ("progress_markers", "replication_key_signpost", "starting_replication_value"):
+            self.stream_state.pop(marker, None)
         self.logger.error("%s failed, the other streams go on: %s", self.name, error)
 
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
@@ -225,7 +227,10 @@ class TableStream(Stream):
         entry.schema.properties = self._declare(entry.schema.properties or {})
         super().apply_catalog(catalog)
         method, key = requested_replication(entry)
-        if not (self.misfit or self._loses_nothing(method, key)):
+        if key is not None and key not in self._plan.contents:
+            self.logger.warning("the catalog's key %s of %s is gone: the stream goes by what there is", key, self.name)
+            method, key = None, None
+        if not (self.misfit or self.refusal or self._loses_nothing(method, key)):
             fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
             raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
         for name in filter(None, (*self._plan.primary_key, self._plan.cursor)):
@@ -235,8 +240,11 @@ class TableStream(Stream):
         self._replicate_by(self._plan.cursor if self._is_incremental(method, key) else None)
 
     def _declare(self, declared: Iterable[str]) -> dict[str, Schema]:
-        """Declare of the catalog's columns those that are sent, as they are sent: types may have moved since."""
-        wanted = self._plan.readings.keys() & set(declared)
+        """Declare of the catalog's columns those that are sent, as they are sent, and what no row can do without.
+
+        The catalog may be older than the structure: types may have moved since, and the key.
+        """
+        wanted = {*declared, *self._plan.primary_key, self._plan.cursor}
         return {
             name: Schema.from_dict(dict(reading.schema))
             for name, reading in self._plan.readings.items()

@@ -112,6 +112,14 @@ class TapOpenDental(Tap):
             self.source.close()
         _require_all_read(wanted)
 
+    def run_connection_test(self) -> bool:  # type: ignore[misc]  # marked final, as above
+        """Read a row of every stream that a run would read (`--test`), and end as a run would."""
+        wanted = [stream for stream in self.streams.values() if isinstance(stream, TableStream)]
+        readable = [stream for stream in wanted if not (stream.refusal or stream.misfit)]
+        passed = self.run_sync_dry_run(dry_run_record_limit=1, streams=readable)
+        _require_all_read(wanted)
+        return passed
+
     def load_state(self, state: dict[str, Any]) -> None:
         """Take bookmarks that can be read, and refuse the rest: StateError names the stream."""
         check_state(state)

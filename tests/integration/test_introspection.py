@@ -117,6 +117,19 @@ def test_a_table_marked_as_crashed_fails_when_it_is_read(server, files, mariadb_
     assert "row value" not in run.stderr
 
 
+def test_a_damaged_preference_stops_nobody(server, files, mariadb_database):
+    """A settings table that cannot be read leaves the question of random keys open, and all other tables are judged."""
+    server("CREATE TABLE preference (PrefNum int PRIMARY KEY, PrefName varchar(99), ValueString text) ENGINE=MyISAM")
+    server("INSERT INTO preference VALUES (1, 'RandomPrimaryKeys', '0')")
+    server("CREATE TABLE securitylog (SecurityLogNum bigint AUTO_INCREMENT PRIMARY KEY) ENGINE=MyISAM")
+    assert discover(mariadb_database).get_replication_choice("securitylog").append_only
+    server("FLUSH TABLES")
+    os.truncate(files / "preference.MYD", 3)
+    choice = discover(mariadb_database).get_replication_choice("securitylog")
+    assert choice.key is None
+    assert "cannot be read" in choice.reason
+
+
 def test_a_key_without_an_index_is_damage_too():
     """When STATISTICS fails where TABLES did not, the column that is marked as key gives it away."""
     table = {"TABLE_NAME": "t", "ENGINE": "MyISAM", "TABLE_COMMENT": ""}

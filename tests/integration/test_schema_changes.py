@@ -244,6 +244,23 @@ def test_an_excluded_column_is_not_sent_under_a_new_name(source):
     assert "PrivateNote" in source.run()["visit"][0]
 
 
+def test_an_excluded_column_is_not_sent_as_a_key(source):
+    """An upgrade that puts an excluded column into the primary key cannot be followed: refused, and not leaked."""
+    source.review(column_overrides={"Note": {"conversion_rule": "exclude"}})
+    source.run()
+    source.sql("UPDATE visit SET Note = CONCAT('n', Num)", "ALTER TABLE visit DROP PRIMARY KEY, ADD PRIMARY KEY (Note)")
+    assert "visit" not in source.run(code=12)
+    assert "its primary key is another one" in source.log
+
+
+def test_full_table_on_a_persons_word_stays_full_table(source):
+    """A generated key that an upgrade renamed does not turn the person's choice into another one."""
+    source.review(overrides={"extraction_strategy": "full_table", "reason": "rows are deleted"})
+    source.sql("ALTER TABLE visit CHANGE Stamp Moved timestamp NOT NULL DEFAULT NOW() ON UPDATE NOW()")
+    assert len(source.run()["visit"]) == 3
+    assert "Beginning sync of 'visit' in full_table mode" in source.log
+
+
 def catalog_of(source):
     """A catalog as discovery makes it now, everything selected."""
     source.run("--discover")
@@ -260,6 +277,21 @@ def test_a_stale_catalog_delays_a_new_column_and_loses_nothing(source):
     source.sql("ALTER TABLE visit ADD COLUMN Site varchar(9) NOT NULL DEFAULT 'main'")
     source.run(catalog=catalog)
     assert [row["Site"] for row in source.run(catalog=catalog_of(source))["visit"]] == ["main"] * 3
+
+
+def test_a_catalog_whose_key_is_gone_costs_nothing(source):
+    """A catalog from before an upgrade that renamed the cursor and the key: the stream goes by what there is."""
+    source.run()
+    catalog = catalog_of(source)
+    source.sql(
+        "ALTER TABLE visit CHANGE Stamp Moved timestamp NOT NULL DEFAULT NOW() ON UPDATE NOW()",
+        "ALTER TABLE visit CHANGE Num VisitNum bigint",
+    )
+    rows = source.run(catalog=catalog)["visit"]
+    assert len(rows) == 3
+    assert all({"VisitNum", "Moved"} <= set(row) for row in rows)
+    assert {"VisitNum", "Moved"} <= source.schema("visit")
+    assert "the catalog's key Stamp of visit is gone" in source.log
 
 
 def test_a_column_that_is_selected_again_fills_old_rows(source):

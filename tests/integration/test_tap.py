@@ -325,7 +325,8 @@ def run_in_process(tap, capsys):
     with pytest.raises(OpenDentalError) as ended:
         tap.sync_all()
     output = capsys.readouterr().out
-    return records(output), messages(output)[-1]["value"]["bookmarks"], ended.value
+    states = [message["value"] for message in messages(output) if message["type"] == "STATE"]
+    return records(output), states[-1]["bookmarks"] if states else {}, ended.value
 
 
 def test_a_stream_that_fails_does_not_stop_the_others(three_tables, capsys):
@@ -356,14 +357,35 @@ def test_a_lost_connection_costs_one_stream(three_tables, capsys):
     assert "was lost" in str(error)
 
 
+def test_a_connection_test_fails_where_a_run_would(three_tables, capsys):
+    """`--test` reads a row of each stream and ends as a run would: a failed stream is no success."""
+    tap, engine = three_tables
+    assert tap.run_connection_test()
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE b")
+    with pytest.raises(OpenDentalError) as ended:
+        tap.run_connection_test()
+    assert ended.value.exit_code == 10
+
+
+def test_a_failed_stream_leaves_no_marks_in_the_state(three_tables, capsys):
+    """What a stream noted on its way is gone with it: the last state has its old bookmark and nothing else of it."""
+    tap, engine = three_tables
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE b")
+    _, bookmarks, _ = run_in_process(tap, capsys)
+    assert bookmarks["b"] == {}
+
+
 def test_a_lone_stream_keeps_its_exit_code(three_tables, capsys):
     """Where nothing was read, the run is not partial: it ends with the stream's own error."""
     tap, engine = three_tables
     with engine.begin() as connection:
         for table in "abc":
             connection.exec_driver_sql(f"DROP TABLE {table}")
-    rows, _, error = run_in_process(tap, capsys)
+    rows, bookmarks, error = run_in_process(tap, capsys)
     assert rows == {}
+    assert not any(bookmarks.values())
     assert error.exit_code == 6
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pymysql.constants import ER
 from sqlalchemy.exc import DBAPIError
 
+from tap_opendental.connector import DAMAGED_CODES
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Server, Table, TableSize
 from tap_opendental.errors import ConfigError
 from tap_opendental.quoting import quote
@@ -24,8 +25,17 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
-# No right on the table or the column; no such table or column: then nobody can tell. Any other error is an error.
-_UNKNOWABLE = (ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, ER.NO_SUCH_TABLE, ER.BAD_FIELD_ERROR)
+# No right on the table or the column, no such table or column, a damaged table: then nobody can tell. Any other error
+# is an error.
+_UNKNOWABLE = frozenset(
+    {
+        ER.TABLEACCESS_DENIED_ERROR,
+        ER.COLUMNACCESS_DENIED_ERROR,
+        ER.NO_SUCH_TABLE,
+        ER.BAD_FIELD_ERROR,
+        *DAMAGED_CODES,
+    }
+)
 _NUMBER = re.compile(r"-?\d+(\.\d+)?")
 _PRECISION = re.compile(r"current_timestamp(?:\((\d*)\))?", re.IGNORECASE)
 _EXACT_ROW_COUNTS = frozenset({"MYISAM", "ARIA", "MEMORY"})
