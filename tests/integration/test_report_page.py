@@ -340,7 +340,7 @@ def test_five_thousand_tables_open_and_answer(open_report, tmp_path):
     page.fill("#search", "copy04575")
     assert names(page) == ["copy04575"]
     page.fill("#search", "")
-    page.locator("#list .more").click()
+    page.locator("button.more").click()
     assert page.locator("#list tbody tr").count() == 5000
 
 
@@ -412,7 +412,7 @@ def test_scrolling_brings_more_rows(open_report):
     expect(page.locator("#list tbody tr")).to_have_count(300)
     page.eval_on_selector("#list", to_the_end)
     expect(page.locator("#list tbody tr")).to_have_count(424)
-    assert page.locator("#list .more").is_hidden()
+    assert page.locator("button.more").is_hidden()
 
 
 def test_printing_shows_every_row(open_report):

@@ -84,9 +84,12 @@ function setUpList() {
   list.body = el("tbody");
   list.head = el("tr", {}, COLUMNS.map(headCell));
   list.more = el("button.more", { type: "button", onclick: () => drawRows(list.found.length) }, "");
-  replace(byId("list"), el("table.grid", {}, el("thead", {}, list.head), list.body), list.more);
+  // The button stands below the list that scrolls: inside, the rows drawn ahead would push it away from under a click.
+  const end = el("div.end");
+  replace(byId("list"), el("table.grid", {}, el("thead", {}, list.head), list.body), end);
+  byId("list").after(list.more);
   const drawAhead = (entries) => entries.some((entry) => entry.isIntersecting) && drawRows(PAGE);
-  new IntersectionObserver(drawAhead, { root: byId("list"), rootMargin: "600px" }).observe(list.more);
+  new IntersectionObserver(drawAhead, { root: byId("list"), rootMargin: "600px" }).observe(end);
   addEventListener("beforeprint", () => drawRows(list.found.length));
   refreshList();
 }
