@@ -21,6 +21,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opendental_analyze.explain.dbt_columns import name_postgres_type
 from tap_opendental.discovery.knowledge import KnownColumn, load_knowledge
 from tap_opendental.discovery.model import Column
 from tap_opendental.settings import PROPERTIES
@@ -207,16 +208,8 @@ def _compact(schema: Mapping[str, Any]) -> str:
 
 
 def postgres_type(schema: Mapping[str, Any]) -> str:
-    """The column that target-postgres 0.8.1 creates; as found in `raw` for every type of the sandbox."""
-    kind = schema["type"][0]
-    if kind == "integer":
-        return next(name for name, top in _INTEGERS if schema["maximum"] < top)
-    if kind == "string":
-        return {"date": "date", "date-time": "timestamp", "time": "time"}.get(schema.get("format", ""), "text")
-    return {"number": "numeric", "boolean": "boolean"}[kind]
-
-
-_INTEGERS = (("smallint", 2**15), ("integer", 2**31), ("bigint", 2**63))
+    """The column's type in `raw`, shortened: that times have no zone there is said in the text around the table."""
+    return name_postgres_type(schema).removesuffix(" without time zone")
 
 
 def render_secrets(secrets: Iterable[tuple[str, str]]) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from importlib.metadata import version
 from io import TextIOWrapper
 from typing import Any
@@ -16,7 +15,7 @@ from click.exceptions import Exit
 from opendental_analyze.explain.cli import analyze
 from opendental_analyze.sandbox.cli import sandbox
 from opendental_analyze.terminal import printable
-from tap_opendental.errors import ExitCode, OpenDentalError
+from tap_opendental.errors import ExitCode, OpenDentalError, describe_unexpected
 from target_opendental_replica.errors import ReplicaError
 
 
@@ -38,22 +37,10 @@ class ExitCodes(click.Group):
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:  # click ends quietly: nobody reads on
                 raise
-            click.echo(describe_unexpected(error), err=True)
+            line, stack = describe_unexpected(error)
+            wanted = os.environ.get("TAP_OPENDENTAL_LOGLEVEL", "").upper() == "DEBUG"  # as with the tap
+            click.echo(f"{stack if wanted else ''}error: {line}", err=True)
             ctx.exit(ExitCode.UNEXPECTED)
-
-
-def describe_unexpected(error: Exception) -> str:
-    """One line of an error that is not ours, and its stack when TAP_OPENDENTAL_LOGLEVEL is DEBUG, as with the tap.
-
-    Only its type and place are told: its text may quote a row's value.
-    """
-    stack = traceback.extract_tb(error.__traceback__)
-    line = (
-        f"error: unexpected {type(error).__name__} at {stack[-1].filename}:{stack[-1].lineno} "
-        "(its message is withheld, since it may quote patient data; TAP_OPENDENTAL_LOGLEVEL=DEBUG shows the stack)"
-    )
-    wanted = os.environ.get("TAP_OPENDENTAL_LOGLEVEL", "").upper() == "DEBUG"
-    return "".join(traceback.format_list(stack)) + line if wanted else line
 
 
 @click.group(cls=ExitCodes, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

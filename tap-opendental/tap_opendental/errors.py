@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
 
 
@@ -109,3 +110,13 @@ class StateError(OpenDentalError):
     """The state cannot be read: going on would start from the beginning, or from the wrong place, in silence."""
 
     exit_code = ExitCode.STATE_REFUSED
+
+
+def describe_unexpected(error: Exception) -> tuple[str, str]:
+    """Say an error that is not ours, and its stack: type and place only, since its text may quote a row's value."""
+    stack = traceback.extract_tb(error.__traceback__)
+    line = (
+        f"unexpected {type(error).__name__} at {stack[-1].filename}:{stack[-1].lineno} "
+        "(its message is withheld, since it may quote patient data; TAP_OPENDENTAL_LOGLEVEL=DEBUG shows the stack)"
+    )
+    return line, "".join(traceback.format_list(stack))

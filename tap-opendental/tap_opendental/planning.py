@@ -141,9 +141,8 @@ def _leave_out_unreviewed(inputs: Inputs, names: Sequence[str]) -> list[str]:
     if not new or inputs.settings.on_schema_change == "fail":  # then each new table is refused by name
         return list(names)
     if inputs.settings.on_schema_change == "evolve":
-        shown = ", ".join(new[:_SHOWN]) + (
-            " ..." if len(new) > _SHOWN else ""
-        )  # a short file, written by hand, is fine
+        more = " ..." if len(new) > _SHOWN else ""  # a short file, written by hand, is fine
+        shown = ", ".join(new[:_SHOWN]) + more
         logger.info("%d tables are not in tables.yml and are read as the rules choose: %s", len(new), shown)
         return list(names)
     logger.warning("%d tables are not in tables.yml and are left out: %s", len(new), ", ".join(new))

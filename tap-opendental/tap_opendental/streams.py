@@ -74,7 +74,6 @@ class TableStream(Stream):
     def __init__(self, tap: TapOpenDental, plan: TablePlan, source: Source) -> None:
         properties = {name: dict(reading.schema) for name, reading in plan.readings.items()}
         super().__init__(tap, schema={"type": "object", "properties": properties}, name=plan.name)
-        self._stop_if_asked = tap.stop_if_asked
         self._run = tap
         self._plan = plan
         self._source = source
@@ -130,7 +129,7 @@ class TableStream(Stream):
         converters = [(name, reading.convert) for name, reading in zip(names, readings, strict=True) if reading.convert]
         with plain_errors(self._source.address, table=self.name):
             for page in read_pages(self._source.connection, self._page_plan(context)):
-                self._stop_if_asked()
+                self._run.stop_if_asked()
                 self.rows_read += len(page)
                 yield from self._records(page, names, converters)
         self._activate_version()
@@ -173,9 +172,9 @@ class TableStream(Stream):
         """Where to go on from: the bookmark, a number for an append-only key, or a later start_date; None for all."""
         if not self.replication_key:
             return None
-        if self._plan.append_only:
-            return None if self._reads_whole_once() else self._find_key()
         whole = self._reads_whole_once()
+        if self._plan.append_only:
+            return None if whole else self._find_key()
         start = self.config.get("start_date") if whole else self.get_starting_replication_key_value(context)
         return parse_moment(start).isoformat(" ") if start else None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import traceback
 from collections import Counter
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -26,6 +25,7 @@ from tap_opendental.errors import (
     PartialRunError,
     SchemaChangedError,
     StateError,
+    describe_unexpected,
 )
 from tap_opendental.inputs import check_catalog, check_state, checked_file, read_config_file
 from tap_opendental.planning import Inputs, plan_tables
@@ -204,13 +204,9 @@ def main() -> None:
     except OpenDentalError as error:
         _fail(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - the last resort of the process
-        stack = traceback.extract_tb(error.__traceback__)
-        TapOpenDental.logger.debug("%s", "".join(traceback.format_list(stack)))
-        _fail(
-            f"unexpected {type(error).__name__} at {stack[-1].filename}:{stack[-1].lineno} "
-            "(its message is withheld, since it may quote patient data; TAP_OPENDENTAL_LOGLEVEL=DEBUG shows the stack)",
-            ExitCode.UNEXPECTED,
-        )
+        line, stack = describe_unexpected(error)
+        TapOpenDental.logger.debug("%s", stack)
+        _fail(line, ExitCode.UNEXPECTED)
 
 
 def _require_all_read(wanted: Sequence[TableStream]) -> None:

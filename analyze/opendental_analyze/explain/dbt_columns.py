@@ -40,10 +40,11 @@ def find_raw_type(
         schema = choose_reading(table, fact, known, ReadingOptions(), override).schema
     except UnknownTypeError:
         return None
-    return _postgres_type(schema)
+    return name_postgres_type(schema)
 
 
-def _postgres_type(schema: Mapping[str, Any]) -> str:
+def name_postgres_type(schema: Mapping[str, Any]) -> str:
+    """The column that target-postgres 0.8.1 creates; as found in `raw` for every type of the sandbox."""
     kind = schema["type"][0]
     if kind == "integer":
         return next(name for name, top in _INTEGERS if schema["maximum"] < top)

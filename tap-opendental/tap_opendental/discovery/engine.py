@@ -197,6 +197,11 @@ class SchemaDiscovery:
         return tuple(table for name, table in self._snapshot.tables.items() if self._snapshot.is_readable(name))
 
     @cached_property
+    def _existing(self) -> frozenset[str]:
+        """Lower-case names of all tables."""
+        return frozenset(name.lower() for name in self._snapshot.tables)
+
+    @cached_property
     def _stamps(self) -> frozenset[str]:
         """Lower-case names of the columns that update themselves somewhere in this database."""
         return frozenset(
@@ -276,7 +281,7 @@ class SchemaDiscovery:
             config,
             self.get_replication_choice(table),
             trusted_keys=self._trusted_keys(schema),
-            existing={name.lower() for name in self._snapshot.tables},
+            existing=self._existing,
         )
 
     def _trusted_keys(self, table: Table) -> tuple[str, ...]:
@@ -415,8 +420,8 @@ class SchemaDiscovery:
 
     def _missing(self) -> tuple[str, ...]:
         """Official tables that are not seen: none of this version, or no right on them."""
-        seen = {name.lower() for name in (*self._snapshot.tables, *self._snapshot.vanished)}
-        return tuple(sorted(set(self._knowledge.tables) - seen))
+        vanished = {name.lower() for name in self._snapshot.vanished}
+        return tuple(sorted(set(self._knowledge.tables) - self._existing - vanished))
 
 
 def _group(references: Iterable[Reference], key: Callable[[Reference], str]) -> dict[str, list[Reference]]:

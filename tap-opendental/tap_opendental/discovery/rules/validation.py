@@ -22,7 +22,7 @@ def find_problems(
     replication: ReplicationChoice,
     *,
     trusted_keys: Collection[str],
-    existing: set[str],
+    existing: frozenset[str],
 ) -> tuple[Problem, ...]:
     """List what does not fit, each with its key and what to do.
 
@@ -53,7 +53,7 @@ def _check_cursor(
         )
 
 
-def _check_dependencies(table: Table, config: TableConfig, existing: set[str]) -> Iterable[Problem]:
+def _check_dependencies(table: Table, config: TableConfig, existing: frozenset[str]) -> Iterable[Problem]:
     missing = [name for name in config.dependencies if name.lower() not in existing]
     if missing:
         yield Problem(table.name, "dependencies", f"not in the database: {', '.join(missing)}; remove them")
