@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from pymysql.constants import CR, ER, FIELD_TYPE
 from pymysql.converters import conversions
+from pymysql.err import MySQLError
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -33,12 +34,33 @@ _CONVERSIONS = {key: convert for key, convert in conversions.items() if key not 
 # https://mariadb.com/docs/server/reference/error-codes; PyMySQL's list does not have these two.
 ER_ACCESS_DENIED_NO_PASSWORD, ER_MUST_CHANGE_PASSWORD = 1698, 1820
 
+# The server ended a statement for its time: max_statement_time of MariaDB, max_execution_time of MySQL.
+TIMEOUT_CODES = frozenset({1969, 3024})
+# Another try may do: the connection is gone or was killed, the server is going down, the statement was killed or timed
+# out, a lock was not granted, the table's definition changed under a snapshot.
+TRANSIENT_CODES = TIMEOUT_CODES | {
+    CR.CR_SERVER_GONE_ERROR,
+    CR.CR_SERVER_LOST,
+    CR.CR_CONN_HOST_ERROR,
+    CR.CR_CONNECTION_ERROR,
+    ER.SERVER_SHUTDOWN,
+    ER.CON_COUNT_ERROR,
+    ER.LOCK_WAIT_TIMEOUT,
+    ER.LOCK_DEADLOCK,
+    ER.QUERY_INTERRUPTED,
+    1412,
+    1927,
+}
+
+# The server, too, must give up a statement that nobody waits for any more. Comments that one flavour executes: MariaDB
+# passes over those of MySQL 5.7 and later.
+_LIMIT = "/*M!100101 , max_statement_time = {0} */ /*!50708 , max_execution_time = {0}000 */"
 _SESSION = (
     # A target that takes its time over a page must not cost the connection: the server ends idle ones.
     # MySQL 8 shows sizes that are a day old, unless told otherwise; MariaDB passes over the comment.
     (
         "SET SESSION time_zone = '+00:00', sql_mode = '', wait_timeout = 86400 "
-        "/*!80000 , information_schema_stats_expiry = 0 */"
+        "/*!80000 , information_schema_stats_expiry = 0 */ {limit}"
     ),
     "SET SESSION TRANSACTION READ ONLY",
 )
@@ -213,7 +235,7 @@ def _prepare_session(address: SourceAddress) -> Any:  # noqa: ANN401 - SQLAlchem
     def prepare(dbapi_connection: Any, _record: object) -> None:  # noqa: ANN401
         with dbapi_connection.cursor() as cursor:
             for statement in _SESSION:
-                cursor.execute(statement)
+                cursor.execute(statement.replace("{limit}", _LIMIT.format(address.read_timeout)))
             if address.tls.required or address.tls.ca:
                 _require_cipher(cursor)
 
@@ -234,15 +256,23 @@ def plain_errors(address: SourceAddress, *, table: str | None = None) -> Iterato
     try:
         yield
     except DBAPIError as error:
+        raise explain(error.orig, address, table=table) from None
+    except MySQLError as error:
         raise explain(error, address, table=table) from None
     except SQLAlchemyError as error:
         where = f" (table {table})" if table else ""
         raise OpenDentalError(f"reading from {address!r}{where} failed: {type(error).__name__}") from None
 
 
-def explain(error: DBAPIError, address: SourceAddress, *, table: str | None = None) -> OpenDentalError:
-    """Say what a driver's error means, by its code: settings named, values left out."""
-    code = error.orig.args[0] if error.orig and error.orig.args else 0
+def explain(error: BaseException | None, address: SourceAddress, *, table: str | None = None) -> OpenDentalError:
+    """Say what a driver's error means, by its code: settings named, values left out.
+
+    An error without a code is a connection that broke in mid-answer (packets out of order, a socket that is gone).
+    """
+    code = error.args[0] if error and error.args and isinstance(error.args[0], int) else 0
+    code = code or CR.CR_SERVER_LOST
     where = f" while reading table {table}" if table else ""
     kind, message = _MEANINGS.get(code, (OpenDentalError, "MySQL error {code}{where}"))
-    return kind(message.format(address=address, table=table, where=where, code=code))
+    explained = kind(message.format(address=address, table=table, where=where, code=code))
+    explained.mysql_code = code
+    return explained

@@ -9,13 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from tap_opendental.discovery.structure import describe_content
-
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from tap_opendental.discovery.model import Table
-    from tap_opendental.discovery.table_config import ColumnOverride
 
 OnSchemaChange = Literal["evolve", "warn", "fail"]
 
@@ -26,22 +22,6 @@ class Structure:
 
     schema_hash: str
     columns: Mapping[str, str] = field(default_factory=dict)
-
-    @classmethod
-    def of(
-        cls, table: Table, *, without: Collection[str] = (), overrides: Mapping[str, ColumnOverride] | None = None
-    ) -> Structure:
-        """Structure of a table, without the columns that are never read."""
-        asked = overrides or {}
-        hidden = {*without, *(name for name, override in asked.items() if override.conversion_rule == "exclude")}
-        return cls(
-            table.schema_hash,
-            {
-                column.name: " ".join([describe_content(column), *_name_conversion(asked.get(column.name))])
-                for column in table.columns
-                if column.name not in hidden
-            },
-        )
 
     @classmethod
     def from_state(cls, value: object) -> Structure | None:
@@ -55,12 +35,6 @@ class Structure:
     def to_state(self) -> dict[str, Any]:
         """Write for a stream's state: columns as a list, since Meltano may merge mappings and keep what is gone."""
         return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()]}
-
-
-def _name_conversion(override: ColumnOverride | None) -> list[str]:
-    if override is None:
-        return []
-    return [override.conversion_rule, *([] if override.precision is None else [str(override.precision)])]
 
 
 @dataclass(frozen=True)

@@ -22,12 +22,15 @@ class ExitCode(IntEnum):
     PARTIAL = 10
     STATE_REFUSED = 11
     SCHEMA_CHANGED = 12
+    LOCKED = 13
 
 
 class OpenDentalError(Exception):
     """What failed, where, and what to do, in one line; `exit_code` is what the process ends with."""
 
     exit_code = ExitCode.UNEXPECTED
+    mysql_code: int | None = None
+    """The server's or driver's error number, where one is behind it."""
 
 
 class ConfigError(OpenDentalError):

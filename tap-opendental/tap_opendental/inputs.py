@@ -6,9 +6,8 @@ import json
 from io import StringIO
 from typing import IO, TYPE_CHECKING, Any
 
-from tap_opendental.errors import ConfigError, OpenDentalError, StateError
+from tap_opendental.errors import ConfigError, OpenDentalError
 from tap_opendental.files import read_text
-from tap_opendental.settings import parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,30 +40,6 @@ def checked_file(
         text = file.read()
     check(read_object(f"{what} file {file.name}", text, error))
     return StringIO(text)
-
-
-def check_state(state: Mapping[str, Any]) -> None:
-    """Refuse a state that is not a tap's: StateError names the stream. To pass over a bookmark is a silent restart."""
-    bookmarks = state.get("bookmarks", {})
-    if not isinstance(bookmarks, dict):
-        raise StateError(f"state: `bookmarks` must be an object; {REPAIR}")
-    for stream, bookmark in bookmarks.items():
-        value = bookmark.get("replication_key_value") if isinstance(bookmark, dict) else bookmark
-        if not isinstance(bookmark, dict) or not _is_bookmark(value):
-            raise StateError(f"state: the bookmark of stream {stream} cannot be read; {REPAIR}")
-
-
-REPAIR = "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
-
-
-def _is_bookmark(value: object) -> bool:
-    """True for a moment, for the key of an append-only table, and for no bookmark yet."""
-    if type(value) is int:
-        return True
-    try:
-        return value is None or bool(parse_moment(value))  # type: ignore[arg-type]  # anything else is a TypeError
-    except (TypeError, ValueError, OverflowError):
-        return False
 
 
 def check_catalog(catalog: Mapping[str, Any]) -> None:

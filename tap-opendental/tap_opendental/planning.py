@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tap_opendental.decisions import decide
 from tap_opendental.discovery.knowledge import REVIEWED
 from tap_opendental.discovery.rules.replication import leads_an_index
+from tap_opendental.discovery.structure import describe_content
 from tap_opendental.drift import Adoption, Structure, adopt, describe_change, hold_back
 from tap_opendental.errors import NothingSelectedError
+from tap_opendental.extraction.lines import Column
+from tap_opendental.names import rename_all
+from tap_opendental.order import order_tables
 from tap_opendental.patterns import matches
-from tap_opendental.streams import TablePlan
+from tap_opendental.plan import TablePlan
 from tap_opendental.types import choose_reading, is_keyed_by_number
 
 if TYPE_CHECKING:
@@ -21,13 +25,10 @@ if TYPE_CHECKING:
     from tap_opendental.decisions import Decision
     from tap_opendental.discovery import SchemaDiscovery
     from tap_opendental.discovery.knowledge import Knowledge
-    from tap_opendental.discovery.model import Table, TableSize
-    from tap_opendental.discovery.table_config import TableConfig
+    from tap_opendental.discovery.model import Table
     from tap_opendental.discovery.tables_config import TablesFile
     from tap_opendental.settings import Settings
-    from tap_opendental.types import Reading
 
-PAGE_BYTES = 8_388_608
 _SHOWN = 10
 logger = logging.getLogger("tap-opendental")
 
@@ -55,9 +56,12 @@ def plan_tables(inputs: Inputs) -> list[TablePlan]:
     _log_withheld([discovery.get_table_schema(name) for name in wanted], knowledge)
     decisions = {name: decide(discovery, inputs.reviewed, name) for name in wanted}
     _log_mended(decisions)
-    adoptions = {name: _adopt(inputs, name, decision) for name, decision in decisions.items()}
+    ordered = order_tables({name: decision.config for name, decision in decisions.items()})
+    wanted = _require_any([n for n in ordered if decisions[n].config.table_importance in settings.importance])
+    sketches = {name: _sketch(inputs, names, decisions[name]) for name, names in _choose_names(inputs, wanted).items()}
+    adoptions = {name: _adopt(inputs, sketch, decisions[name]) for name, sketch in sketches.items()}
     _log_drift(adoptions)
-    return [_plan(inputs, name, decisions[name], adoption) for name, adoption in adoptions.items()]
+    return [_plan(inputs, sketches[name], decisions[name], adoption) for name, adoption in adoptions.items()]
 
 
 def _choose_tables(discovery: SchemaDiscovery, settings: Settings) -> list[str]:
@@ -162,20 +166,18 @@ def _log_mended(decisions: Mapping[str, Decision]) -> None:
             logger.warning("tables.yml no longer fits, the rules decide instead: %s", decision.mended)
 
 
-def _adopt(inputs: Inputs, name: str, decision: Decision) -> Adoption:
+def _adopt(inputs: Inputs, sketch: _Sketch, decision: Decision) -> Adoption:
     """Hold a table's structure against the reviewed one and the last one sent."""
-    table, mode = inputs.discovery.get_table_schema(name), inputs.settings.on_schema_change
-    secrets = {column for column in table.column_names if inputs.knowledge.is_secret(name, column)}
-    today = Structure.of(table, without=secrets, overrides=decision.config.column_overrides)
-    remembered = inputs.remembered.get(name)
+    mode, key, today = inputs.settings.on_schema_change, sketch.table.primary_key, sketch.structure
+    remembered = inputs.remembered.get(sketch.names.stream)
     if inputs.reviewed is None:
-        return adopt(today, remembered, None, mode, key=table.primary_key)
-    entry = inputs.reviewed.entries.get(name)
+        return adopt(today, remembered, None, mode, key=key)
+    entry = inputs.reviewed.entries.get(sketch.table.name)
     if entry is None and mode == "fail":
         return Adoption(today.schema_hash, refusal="not in tables.yml")
     if decision.lost_excludes:
-        return _hold_what_may_be_excluded(today, remembered, decision.lost_excludes, table.primary_key)
-    return adopt(today, remembered, entry.get("schema_hash") if entry else None, mode, key=table.primary_key)
+        return _hold_what_may_be_excluded(today, remembered, decision.lost_excludes, key)
+    return adopt(today, remembered, entry.get("schema_hash") if entry else None, mode, key=key)
 
 
 def _hold_what_may_be_excluded(
@@ -203,48 +205,106 @@ def _log_drift(adoptions: Mapping[str, Adoption]) -> None:
             )
 
 
-def _plan(inputs: Inputs, name: str, decision: Decision, adoption: Adoption) -> TablePlan:
-    table, config = inputs.discovery.get_table_schema(name), decision.config
-    readings = _choose_readings(inputs, table, config, adoption)
-    cursor = config.incremental_column if config.incremental_column in readings else None
-    return TablePlan(
-        name=name,
-        readings=readings,
-        primary_key=table.primary_key,
-        cursor=cursor,
-        incremental=config.is_incremental and cursor is not None,
-        cursor_indexed=cursor is not None and leads_an_index(table, cursor),
-        cursor_in_local_time=cursor is not None and table.column(cursor).base_type == "datetime",
-        append_only=cursor is not None and (cursor,) == table.primary_key,
-        keyed_by_number=frozenset(key for key in table.primary_key if is_keyed_by_number(table.column(key))),
-        page_rows=choose_page_rows(config.batch_size, inputs.discovery.get_table_size_info(name)),
-        contents=Structure.of(table, overrides=config.column_overrides).columns,
-        adoption=adoption,
-        remembered=inputs.remembered.get(name),
-        misfit=decision.misfit,
-    )
+@dataclass(frozen=True)
+class _Names:
+    """A table's own name, its stream's, and the property of each column."""
+
+    table: str
+    stream: str
+    properties: Mapping[str, str]
 
 
-def choose_page_rows(batch_size: int, size: TableSize) -> int:
-    """Bound a page in bytes too, by the table's mean row: pages are held whole, and documents are megabytes long."""
-    mean = size.data_bytes // size.rows if size.rows else 0
-    return min(batch_size, max(1, PAGE_BYTES // mean)) if mean else batch_size
+def _choose_names(inputs: Inputs, tables: Sequence[str]) -> dict[str, _Names]:
+    """Names for targets: the tables' own, or safe ones with a line for each that is renamed; never one twice."""
+    exact = inputs.settings.exact_names
+    streams = {name: name for name in tables} if exact else dict(rename_all(inputs.discovery.discover_all_tables()))
+    chosen = {}
+    for table in tables:
+        columns = inputs.discovery.get_table_schema(table).column_names
+        properties = {name: name for name in columns} if exact else rename_all(columns)
+        chosen[table] = _Names(table, streams[table], properties)
+    _log_renamed(chosen)
+    return chosen
 
 
-def _choose_readings(inputs: Inputs, table: Table, config: TableConfig, adoption: Adoption) -> dict[str, Reading]:
-    """How each column is read; secrets are not even in the plan, so no SELECT can name them."""
-    knowledge, overrides = inputs.knowledge, config.column_overrides
+def _log_renamed(chosen: Mapping[str, _Names]) -> None:
+    tables = [f"{names.table} as {names.stream}" for names in chosen.values() if names.table != names.stream]
+    columns = [
+        f"{names.table}.{name} as {safe}"
+        for names in chosen.values()
+        for name, safe in names.properties.items()
+        if name != safe
+    ]
+    if renamed := [*tables, *columns]:
+        logger.warning(
+            "%d names are not safe for every target and are sent changed: %s", len(renamed), "; ".join(renamed)
+        )
+
+
+@dataclass(frozen=True)
+class _Sketch:
+    """A table with all columns that may be read, and its structure as the state remembers it."""
+
+    table: Table
+    names: _Names
+    columns: tuple[Column, ...]
+
+    @property
+    def structure(self) -> Structure:
+        """Hash, and what the values of each column depend on."""
+        contents = {
+            column.source: " ".join(
+                filter(None, [describe_content(self.table.column(column.source)), column.reading.note])
+            )
+            for column in self.columns
+        }
+        return Structure(self.table.schema_hash, contents)
+
+
+def _sketch(inputs: Inputs, names: _Names, decision: Decision) -> _Sketch:
+    """Choose how each column is read; secrets are not even in the plan, so no SELECT can name them."""
+    knowledge, overrides = inputs.knowledge, decision.config.column_overrides
+    table = inputs.discovery.get_table_schema(names.table)
     excluded = {name for name, override in overrides.items() if override.conversion_rule == "exclude"}
-    return {
-        column.name: choose_reading(
-            table.name,
-            column,
-            knowledge.column(table.name, column.name),
-            inputs.settings.reading,
-            overrides.get(column.name),
+    columns = (
+        Column(
+            names.properties[column.name],
+            column.name,
+            choose_reading(
+                table.name,
+                replace(column, collation=column.collation or table.collation),
+                knowledge.column(table.name, column.name),
+                inputs.settings.reading,
+                overrides.get(column.name),
+            ),
         )
         for column in table.columns
-        if not knowledge.is_secret(table.name, column.name)
-        and column.name not in excluded
-        and (adoption.columns is None or column.name in adoption.columns)
-    }
+        if not knowledge.is_secret(table.name, column.name) and column.name not in excluded
+    )
+    return _Sketch(table, names, tuple(columns))
+
+
+def _plan(inputs: Inputs, sketch: _Sketch, decision: Decision, adoption: Adoption) -> TablePlan:
+    table, config = sketch.table, decision.config
+    columns = tuple(c for c in sketch.columns if adoption.columns is None or c.source in adoption.columns)
+    cursor = next((column for column in columns if column.source == config.incremental_column), None)
+    size = inputs.discovery.get_table_size_info(table.name)
+    return TablePlan(
+        name=sketch.names.stream,
+        table=table.name,
+        columns=columns,
+        primary_key=tuple(sketch.names.properties[name] for name in table.primary_key),
+        key=table.primary_key,
+        contents=sketch.structure.columns,
+        adoption=adoption,
+        cursor=cursor,
+        incremental=config.is_incremental and cursor is not None,
+        append_only=cursor is not None and (cursor.source,) == table.primary_key,
+        cursor_indexed=cursor is not None and leads_an_index(table, cursor.source),
+        cursor_in_local_time=cursor is not None and table.column(cursor.source).base_type == "datetime",
+        saves_each_range=config.extraction_strategy in {"chunked_incremental", "streaming_incremental"},
+        keyed_by_number=frozenset(key for key in table.primary_key if is_keyed_by_number(table.column(key))),
+        page_rows=config.batch_size,
+        mean_row_bytes=size.data_bytes // size.rows if size.rows else 0,
+        misfit=decision.misfit,
+    )

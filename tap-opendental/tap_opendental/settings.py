@@ -6,12 +6,15 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 from singer_sdk import typing as th
 
 from tap_opendental.connector import SourceAddress, Tls
+from tap_opendental.discovery.judgements import Importance
 from tap_opendental.errors import ConfigError
+from tap_opendental.extraction.overlap import Reach
+from tap_opendental.extraction.pace import OfficeHours, PaceLimits
 from tap_opendental.types import ReadingOptions
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 
     from tap_opendental.drift import OnSchemaChange
 
+IMPORTANCES: tuple[str, ...] = get_args(Importance)
 _PATTERNS = th.ArrayType(th.StringType)
 
 PROPERTIES = th.PropertiesList(
@@ -94,6 +98,131 @@ PROPERTIES = th.PropertiesList(
         description="How blobs are written as text.",
     ),
     th.Property(
+        "nul_in_text",
+        th.StringType,
+        default="replace",
+        allowed_values=["replace", "strip", "fail", "keep"],
+        description="What becomes of U+0000 in text, which PostgreSQL refuses: replaced by U+FFFD, left out, an error "
+        "of that stream, or sent as it is.",
+    ),
+    th.Property(
+        "names",
+        th.StringType,
+        default="safe",
+        allowed_values=["safe", "exact"],
+        description="safe renames streams and columns whose name is not of [A-Za-z0-9_] or is longer than 63 bytes, as "
+        "most targets need; exact keeps them.",
+    ),
+    th.Property(
+        "importance",
+        th.ArrayType(th.StringType(allowed_values=[*IMPORTANCES])),
+        default=[*IMPORTANCES],
+        description="Read only tables of these classes: a tier of its own for the hourly run.",
+    ),
+    th.Property(
+        "overlap_seconds",
+        th.IntegerType(minimum=0),
+        default=3600,
+        description="How long before its bookmark an incremental stream is read again, for rows that were committed "
+        "late. Rows that did not change are not sent again.",
+    ),
+    th.Property(
+        "overlap_keys",
+        th.IntegerType(minimum=0),
+        default=10_000,
+        description="The same for a table that is only added to, in keys.",
+    ),
+    th.Property(
+        "watermark_function",
+        th.StringType,
+        description="A function of the source, `name` or `database.name`, that returns the begin of the oldest running "
+        "transaction or statement in UTC (docs/operations.md), for a user without the PROCESS privilege.",
+    ),
+    th.Property(
+        "on_foreign_state",
+        th.StringType,
+        default="refuse",
+        allowed_values=["refuse", "rebase", "adopt"],
+        description="What a state of another server or database does: refuse ends the run; rebase reads every table "
+        "whole and lets the target remove what is gone; adopt goes on, for a server that only has a new name.",
+    ),
+    th.Property(
+        "lock_name",
+        th.StringType,
+        description="Runs with the same lock_name never read one stream at the same time. Name the destination. "
+        "Default: database and user.",
+    ),
+    th.Property(
+        "lock_wait_seconds",
+        th.IntegerType(minimum=0),
+        default=600,
+        description="How long a stream waits for another run before it is refused.",
+    ),
+    th.Property(
+        "partial_exit",
+        th.StringType,
+        default="fail",
+        allowed_values=["fail", "ok"],
+        description="ok ends with 0 although some streams failed, so that the next block of a chain runs; the summary "
+        "names them either way.",
+    ),
+    th.Property(
+        "max_page_bytes",
+        th.IntegerType(minimum=1024),
+        default=8_388_608,
+        description="How much one statement may read; the rows of a page follow from it.",
+    ),
+    th.Property(
+        "max_page_seconds",
+        th.NumberType(exclusive_minimum=0),
+        default=0.25,
+        description="How long one statement may take, and MyISAM keep writers waiting; the rows of a page follow.",
+    ),
+    th.Property(
+        "max_pages_per_second",
+        th.NumberType(exclusive_minimum=0),
+        description="No more pages than this begin in a second, inside office_hours if those are set. "
+        "Default: no limit.",
+    ),
+    th.Property(
+        "office_hours",
+        th.StringType,
+        description="When max_pages_per_second holds, on the server's wall clock: "
+        "`Mon-Fri 07:30-18:00; Sat 08:00-13:00`.",
+    ),
+    th.Property(
+        "page_retries",
+        th.IntegerType(minimum=0),
+        default=5,
+        description="How often a page is tried again when the connection is lost or a statement killed.",
+    ),
+    th.Property(
+        "snapshot",
+        th.BooleanType,
+        default=False,
+        description="Read each InnoDB table in one transaction, as of one moment. It keeps ALTER TABLE waiting.",
+    ),
+    th.Property(
+        "checksum_max_mb",
+        th.IntegerType(minimum=0),
+        default=64,
+        description="InnoDB tables that are read whole and not larger than this are compared by CHECKSUM TABLE first, "
+        "and not sent again when nothing changed. 0 turns it off.",
+    ),
+    th.Property(
+        "state_interval_seconds",
+        th.IntegerType(minimum=0),
+        default=10,
+        description="How often a position goes into the state. 0 is after every page.",
+    ),
+    th.Property(
+        "batch_format",
+        th.StringType,
+        default="jsonl",
+        allowed_values=["jsonl", "csv"],
+        description="With batch_config: gzipped JSON lines for any SDK target, or CSV for target-opendental-replica.",
+    ),
+    th.Property(
         "connect_timeout",
         th.IntegerType(minimum=1),
         default=10,
@@ -103,7 +232,7 @@ PROPERTIES = th.PropertiesList(
         "read_timeout",
         th.IntegerType(minimum=1),
         default=300,
-        description="Seconds to wait for the server's answer to one statement, which reads one page.",
+        description="Seconds to wait for the server's answer to one statement; the server gives it up then, too.",
     ),
 )
 
@@ -119,6 +248,20 @@ class Settings:
     tables_config: str | None
     on_schema_change: OnSchemaChange
     reading: ReadingOptions
+    importance: tuple[str, ...]
+    exact_names: bool
+    reach: Reach
+    watermark_function: str | None
+    on_foreign_state: str
+    lock_name: str
+    lock_wait_seconds: int
+    partial_is_ok: bool
+    pace: PaceLimits
+    page_retries: int
+    snapshot: bool
+    checksum_max_mb: int
+    state_interval_seconds: int
+    batch_format: str
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Settings:
@@ -143,8 +286,34 @@ class Settings:
             keyless_tables=tuple(config["keyless_tables"]),
             tables_config=config.get("tables_config"),
             on_schema_change=config["on_schema_change"],
-            reading=ReadingOptions(config["sentinel_dates"] == "keep", config["binary_encoding"]),
+            reading=ReadingOptions(
+                config["sentinel_dates"] == "keep", config["binary_encoding"], config["nul_in_text"]
+            ),
+            importance=tuple(config["importance"]),
+            exact_names=config["names"] == "exact",
+            reach=Reach(config["overlap_seconds"], config["overlap_keys"]),
+            watermark_function=config.get("watermark_function"),
+            on_foreign_state=config["on_foreign_state"],
+            lock_name=config.get("lock_name") or f"{config['database']}.{config['user']}",
+            lock_wait_seconds=config["lock_wait_seconds"],
+            partial_is_ok=config["partial_exit"] == "ok",
+            pace=_read_limits(config),
+            page_retries=config["page_retries"],
+            snapshot=config["snapshot"],
+            checksum_max_mb=config["checksum_max_mb"],
+            state_interval_seconds=config["state_interval_seconds"],
+            batch_format=config["batch_format"],
         )
+
+
+def _read_limits(config: Mapping[str, Any]) -> PaceLimits:
+    hours = config.get("office_hours")
+    return PaceLimits(
+        max_page_bytes=config["max_page_bytes"],
+        max_page_seconds=float(config["max_page_seconds"]),
+        max_pages_per_second=config.get("max_pages_per_second"),
+        office_hours=OfficeHours.parse(hours) if hours else None,
+    )
 
 
 def _check_start_date(value: str | None) -> None:

@@ -1,21 +1,65 @@
-"""The run's one reading connection to the source."""
+"""The run's one reading connection to the source, and what the tap must know of its server and session."""
 
 from __future__ import annotations
 
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from tap_opendental.connector import create_source_engine, plain_errors
 from tap_opendental.discovery import SchemaDiscovery
+from tap_opendental.errors import OpenDentalError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from sqlalchemy import Connection, Engine
 
     from tap_opendental.connector import SourceAddress
+    from tap_opendental.extraction.pages import Row, Statement
 
-_UTC_NOW = "SELECT UTC_TIMESTAMP()"
 # DATETIME columns hold the clinic's wall clock: the server's own zone, not the session's.
-_LOCAL_NOW = "SELECT CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone)"
+_SESSION = (
+    "SELECT @@session.time_zone, @@session.max_allowed_packet, @@server_id, @@hostname, DATABASE(), "
+    "CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone)"
+)
+# MySQL's server_uuid and MariaDB's server_uid (from 10.5.26 on); older servers have neither.
+_UNIQUE = "SHOW VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid')"
+
+
+class DamagedPageError(OpenDentalError):
+    """The server sent a page with warnings: some value was cut or became NULL on the way."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Which database it is: `server` is server_uuid, server_uid or, lacking both, server_id."""
+
+    server: str
+    host: str
+    database: str
+
+    def to_state(self) -> dict[str, str]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any]) -> Identity:
+        """Read what `to_state` wrote; KeyError or TypeError of anything else."""
+        return cls(str(value["server"]), str(value["host"]), str(value["database"]))
+
+
+@dataclass(frozen=True)
+class Session:
+    """The reading session: `packet` is max_allowed_packet in bytes, `local` the server's wall clock at its begin."""
+
+    identity: Identity
+    packet: int
+    local: datetime
 
 
 class Source:
@@ -31,26 +75,62 @@ class Source:
 
     @property
     def connection(self) -> Connection:
-        """The connection that all streams of the run read from, one after the other."""
+        """The connection that all streams of the run read from, one after the other; opened anew once it was lost."""
         if self._connection is None:
             with plain_errors(self.address):
                 self._connection = self._engine.connect()
         return self._connection
 
-    def reconnect(self) -> None:
-        """Open another connection in the place of one that was lost; UnreachableError when nobody answers."""
-        self.close()
-        _ = self.connection
+    def fetch(self, statement: Statement, *, table: str | None = None) -> Sequence[Row]:
+        """Run a SELECT and return all its rows, past SQLAlchemy's row objects.
+
+        DamagedPageError when the server had a warning to add: an expression beyond max_allowed_packet is NULL with no
+        more than that.
+        """
+        with plain_errors(self.address, table=table):
+            cursor: Any = self.connection.connection.cursor()
+            cursor.execute(*statement)
+            rows: Sequence[Row] = cursor.fetchall()
+        if cursor.warning_count:
+            raise DamagedPageError(
+                f"the server warned of {cursor.warning_count} values while reading table {table}, so the page is not "
+                "believed: a value may be longer than the server's max_allowed_packet"
+            )
+        return rows
+
+    @cached_property
+    def session(self) -> Session:
+        """Facts of the server, asked once a run; OpenDentalError when the session is not in UTC."""
+        ((zone, packet, number, host, database, local),) = self.fetch((_SESSION, {}))
+        if zone != "+00:00":
+            raise OpenDentalError(f"the session's time zone is {zone}, not +00:00: timestamps would shift")
+        unique: dict[str, str] = {str(row[0]): str(row[1]) for row in self.fetch((_UNIQUE, {}))}
+        server = unique.get("server_uuid") or unique.get("server_uid") or f"server_id {number}"
+        return Session(Identity(server, host, database), int(packet), datetime.fromisoformat(str(local)))
 
     @cached_property
     def discovery(self) -> SchemaDiscovery:
         """The analysis of the source's schema."""
         return SchemaDiscovery(self._engine, self.address.database)
 
-    def now(self, *, local: bool) -> str:
-        """The server's clock as ISO 8601 text: UTC with its offset, or the server's wall clock without one."""
-        clock = str(self.connection.exec_driver_sql(_LOCAL_NOW if local else _UTC_NOW).scalar_one())
-        return clock.replace(" ", "T") + ("" if local else "+00:00")
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read as of one moment: one transaction on InnoDB, and no more than before on MyISAM."""
+        with plain_errors(self.address):
+            self.connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        try:
+            yield
+        finally:
+            with suppress(SQLAlchemyError, OSError):  # a lost connection has ended it
+                self.connection.exec_driver_sql("COMMIT")
+
+    def disconnect(self) -> None:
+        """Close the connection, which may be broken; the next use opens another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(SQLAlchemyError, OSError):
+                connection.invalidate()
+                connection.close()
 
     def close(self) -> None:
         """Close the connection, if one was opened."""

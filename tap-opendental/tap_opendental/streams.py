@@ -1,61 +1,48 @@
-"""How one table becomes a stream: pages in, records out, in the SDK's loop."""
+"""How one table becomes a stream: what is read when, and what the state says of it."""
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import Stream
+from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
+from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import Schema
 
+from tap_opendental.bookmarks import Bookmark, Pass
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
-from tap_opendental.errors import ConfigError, OpenDentalError, StateError, UnreachableError
-from tap_opendental.extraction.pages import PagePlan, read_largest_key, read_pages
-from tap_opendental.inputs import REPAIR
-from tap_opendental.quoting import quote
+from tap_opendental.errors import ConfigError, NotFoundError, OpenDentalError, StateError, UnreachableError
+from tap_opendental.extraction.cursors import read_cursors
+from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state
+from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, lay_out, parse_line, render_select
+from tap_opendental.extraction.pages import PagePlan, Place
+from tap_opendental.extraction.reading import PageReader
+from tap_opendental.extraction.walk import Walk
+from tap_opendental.plan import identify_columns
+from tap_opendental.records import held_signals
+from tap_opendental.resume import Start, Wish, choose_start, is_unchanged, rebase
 from tap_opendental.settings import parse_moment
+from tap_opendental.writers import BatchWriter, RecordWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog, CatalogEntry
 
-    from tap_opendental.drift import Adoption
-    from tap_opendental.extraction.pages import Row
-    from tap_opendental.source import Source
+    from tap_opendental.extraction.facts import TableState
+    from tap_opendental.extraction.lines import Column, Dialect, Layout
+    from tap_opendental.locks import HeldLock
+    from tap_opendental.plan import TablePlan
     from tap_opendental.tap import TapOpenDental
-    from tap_opendental.types import Reading
-
-
-@dataclass(frozen=True)
-class TablePlan:
-    """Everything a stream must know of its table; how it was judged is not among it.
-
-    `readings` holds the columns in the table's order, secrets left out. `cursor` is the column that shows changes, if
-    there is one, and `incremental` whether to go by it; an `append_only` table has its growing key there. `contents`
-    says what each column's values depend on, `adoption` what to do about a moved structure, `remembered` what the last
-    run sent. `misfit` says what of tables.yml does not fit, for which the stream is not read.
-    """
-
-    name: str
-    readings: Mapping[str, Reading]
-    primary_key: tuple[str, ...]
-    cursor: str | None
-    incremental: bool
-    cursor_indexed: bool
-    cursor_in_local_time: bool
-    append_only: bool
-    keyed_by_number: frozenset[str]
-    page_rows: int
-    contents: Mapping[str, str]
-    adoption: Adoption
-    remembered: Structure | None
-    misfit: str | None = None
+    from tap_opendental.writers import Writer
 
 
 def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
@@ -67,22 +54,29 @@ def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
 
 
 class TableStream(Stream):
-    """One table. Values leave `read_pages` in their final form, so the SDK's own conversion stays off."""
+    """One table. Values leave the source in their final form, so the SDK's own conversion stays off."""
 
     TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
 
-    def __init__(self, tap: TapOpenDental, plan: TablePlan, source: Source) -> None:
-        properties = {name: dict(reading.schema) for name, reading in plan.readings.items()}
+    def __init__(self, tap: TapOpenDental, plan: TablePlan, bookmark: Bookmark) -> None:
+        properties = {column.name: dict(column.reading.schema) for column in plan.columns}
         super().__init__(tap, schema={"type": "object", "properties": properties}, name=plan.name)
         self._run = tap
         self._plan = plan
-        self._source = source
-        self._version_to_activate: int | None = None
+        self._bookmark = bookmark
+        self._start = Start()
+        self._pass: Pass | None = None
+        self._lock: HeldLock | None = None
+        self._defers_schema = False
+        self._declared = False
         self.primary_keys = plan.primary_key
-        self._replicate_by(plan.cursor if plan.incremental else None)
+        self._replicate_by(plan.cursor_name if plan.incremental else None)
         self.rows_read = 0
+        self.is_unchanged = False
         self.failure: OpenDentalError | None = None
         self.altered: Counter[str] = Counter()
+
+    # --- what the tap asks -------------------------------------------------------------------------------------------
 
     @property
     def refusal(self) -> str | None:
@@ -93,6 +87,15 @@ class TableStream(Stream):
     def misfit(self) -> str | None:
         """What of tables.yml does not fit the stream's table, or None."""
         return self._plan.misfit
+
+    def check_bookmark(self) -> None:
+        """Refuse a bookmark that is not of the key's kind: StateError, before any row is read."""
+        bookmark = self._bookmark
+        same_key = self.replication_key is not None and bookmark.key == self.replication_key
+        if same_key and bookmark.value is not None and isinstance(bookmark.value, int) != self._plan.append_only:
+            raise StateError(f"state: the bookmark of stream {self.name} is not one of {self.replication_key}")
+
+    # --- a run -------------------------------------------------------------------------------------------------------
 
     @property
     def emit_activate_version_messages(self) -> bool:
@@ -105,114 +108,333 @@ class TableStream(Stream):
         UnreachableError when the server does not answer a second time either: then no other stream can be read.
         """
         try:
-            super().sync(context)
+            if self._rehearses:
+                self._begin()
+                super().sync(context)
+            else:
+                self._sync_under_lock(context)
         except UnreachableError as error:
-            self._source.reconnect()
+            self._run.source.disconnect()
+            _ = self._run.source.connection
             self._keep(error)
         except OpenDentalError as error:
             self._keep(error)
 
+    @property
+    def _rehearses(self) -> bool:
+        """True in `--test`: a row or two are read, and neither lock nor state is touched."""
+        return self.ABORT_AT_RECORD_COUNT is not None
+
     def _keep(self, error: OpenDentalError) -> None:
         self.failure = error
-        for marker in ("progress_markers", "replication_key_signpost", "starting_replication_value"):
-            self.stream_state.pop(marker, None)
         self.logger.error("%s failed, the other streams go on: %s", self.name, error)
 
-    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        """Move the bookmark at the end of the stream, but not past rows that a failure kept back."""
-        if self.failure is None:
-            super().finalize_state_progress_markers(state)
+    def _sync_under_lock(self, context: Context | None) -> None:
+        known = self._run.table_states.get(self._plan.table)
+        if known is not None and is_unchanged(self._wish, self._bookmark, known.fingerprint):
+            self.is_unchanged = True
+            return
+        with self._run.locks.hold(self.name) as self._lock:
+            self._begin()
+            if self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint):
+                self.is_unchanged = True
+                return
+            self._defers_schema = True
+            super().sync(context)
 
-    def get_records(self, context: Context | None) -> Iterable[Record]:
-        """Yield the rows from the bookmark on, or all of them; column values as `types` decided."""
-        names, readings = self._selected_columns
-        converters = [(name, reading.convert) for name, reading in zip(names, readings, strict=True) if reading.convert]
-        with plain_errors(self._source.address, table=self.name):
-            for page in read_pages(self._source.connection, self._page_plan(context)):
-                self._run.stop_if_asked()
-                self.rows_read += len(page)
-                yield from self._records(page, names, converters)
-        self._activate_version()
+    def _begin(self) -> None:
+        """Decide where to begin: what the server says of the table and its clock comes before the first row."""
+        table = read_table_state(self._run.source, self._plan.table)
+        if table is None:
+            raise NotFoundError(f"table {self._plan.table} is gone since discovery: run again")
+        self._start = choose_start(
+            self._wish, self._bookmark, table, self._run.reach, largest_key=self._read_largest_key()
+        )
+        if self._start.notice:
+            self.logger.warning("%s %s", self.name, self._start.notice)
+        self._pass = self._start.unfinished or self._new_pass(self._start, table)
 
-    def _records(
-        self, page: Sequence[Row], names: Sequence[str], converters: Sequence[tuple[str, Any]]
-    ) -> Iterable[Record]:
-        for row in page:
-            record = dict(zip(names, row, strict=True))
-            for name, convert in converters:
-                record[name] = convert(record[name], self.altered)
-            yield record
+    def _new_pass(self, start: Start, table: TableState) -> Pass:
+        source, plan = self._run.source, self._plan
+        fingerprint = table.fingerprint
+        if fingerprint is None and not self.replication_key and not self._rehearses:
+            fingerprint = read_checksum(source, plan.table, table, self._run.settings.checksum_max_mb)
+        return Pass(
+            sent=self._wish.sent,
+            place=Place("all"),
+            since=start.since,
+            watermark=self._read_watermark(),
+            version=self._next_version() if start.replaces else None,
+            fingerprint=fingerprint,
+            table=table.to_state(),
+        )
 
-    @cached_property
-    def _selected_columns(self) -> tuple[tuple[str, ...], tuple[Reading, ...]]:
-        """What the catalog selects, in the table's order."""
-        declared = self.effective_schema["properties"]
-        selected = {
-            name: reading
-            for name, reading in self._plan.readings.items()
-            if name in declared and self.mask.get(("properties", name), True)
-        }
-        return tuple(selected), tuple(selected.values())
+    def _read_watermark(self) -> str | None:
+        if not self.replication_key or self._plan.append_only:
+            return None
+        with plain_errors(self._run.source.address, table=self._plan.table):
+            moment = self._run.watermark.read(self._run.source.connection)
+        return moment.local if self._plan.cursor_in_local_time else moment.utc
 
-    def _page_plan(self, context: Context | None) -> PagePlan:
-        names, readings = self._selected_columns
-        expressions = (reading.expression.format(quote(name)) for name, reading in zip(names, readings, strict=True))
+    def _next_version(self) -> int:
+        """Seconds since 1970, as the SDK has it, and above every version that was sent before."""
+        return max(self._initialized_at // 1000, (self._bookmark.version or 0) + 1)
+
+    def _read_largest_key(self) -> int | None:
+        if not (self._plan.append_only and self.replication_key and self._bookmark.value is not None):
+            return None
+        return read_largest_key(self._run.source, self._plan.table, self._plan.key[0])
+
+    @property
+    def _wish(self) -> Wish:
+        return Wish(
+            key=self.replication_key,
+            sent=identify_columns(self._plan.key, self._contents),
+            has_grown=has_grown(self._contents, self._plan.adoption, self._bookmark.structure),
+            append_only=self._plan.append_only,
+            rebase=self.name in self._run.foreign_streams,
+            start_date=self.config.get("start_date"),
+        )
+
+    # --- the pass ----------------------------------------------------------------------------------------------------
+
+    def _sync_records(self, context: Context | None = None, *, write_messages: bool = True) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # the SDK's generator sends nothing in
+        """Send pages as they come; through the SDK's loop where stream maps, flattening or `--test` need it."""
+        if self._rehearses or not write_messages or not self._passes_through:
+            yield from super()._sync_records(context, write_messages=write_messages)
+        else:
+            self._send(RecordWriter(self.name), JSON)
+
+    def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
+        """Send pages as files, of the dialect that batch_format names; RECORD where the SDK's loop is needed."""
+        if self._rehearses or not self._passes_through:
+            for _ in self._sync_records(context):
+                pass
+            return
+        dialect = CSV if self._run.settings.batch_format == "csv" else JSON
+        folder = self._run.batch_folder(batch_config)
+        self._send(BatchWriter(self.name, folder, dialect, self._announce), dialect)
+
+    def _announce(self, encoding: Mapping[str, str], url: str) -> None:
+        """Write the BATCH message of a file; its version is the rows', which the file does not hold."""
+        message = SDKBatchMessage(self.name, BaseBatchFileEncoding(**encoding), [url])
+        message.version = self._stream_version
+        with held_signals():
+            self._run.write_message(message)
+
+    @property
+    def _passes_through(self) -> bool:
+        """True when no stream map and no flattening changes a record."""
+        return all(type(each) is SameRecordTransform and not each.flattening_enabled for each in self.stream_maps)
+
+    def _send(self, writer: Writer, dialect: Dialect) -> None:
+        with self.get_record_counter() as counter, self.get_sync_timer():
+            for lines in self._read(dialect, writer.flush):
+                writer.write(lines, self._layout.columns, self._stream_version)
+                counter.increment(len(lines))
+
+    def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - the SDK's signature
+        """Yield the rows as records, for the SDK's loop."""
+        for lines in self._read(JSON, lambda: None):
+            columns = self._layout.columns
+            yield from (parse_line(line, columns) for line in lines)
+
+    def _read(self, dialect: Dialect, flush: Callable[[], None]) -> Iterator[list[str]]:
+        """Yield the lines to send, SCHEMA before the first; positions, ACTIVATE_VERSION and bookmark follow in turn.
+
+        `flush` sends what a writer still holds, which must be before any STATE.
+        """
+        with self._snapshot():
+            walk = self._walk(dialect)
+            yield from self._follow(walk, flush)
+            if walk.found_nothing:
+                walk = self._walk_anew(dialect)
+                yield from self._follow(walk, flush)
+        flush()
+        self._finish(walk)
+
+    def _walk_anew(self, dialect: Dialect) -> Walk:
+        """Read the table whole when all rows vanished that were there at the bookmark."""
+        notice = "none of its latest rows is left (was a backup restored?): it is read whole"
+        self.logger.warning("%s: %s", self.name, notice)
+        table = read_table_state(self._run.source, self._plan.table)
+        if table is None:
+            raise NotFoundError(f"table {self._plan.table} is gone since discovery: run again")
+        self._start = rebase(self._wish, notice)
+        self._pass = self._new_pass(self._start, table)
+        return self._walk(dialect)
+
+    def _walk(self, dialect: Dialect) -> Walk:
+        begun = self._pass
+        if begun is None:
+            raise OpenDentalError(f"stream {self.name} was not begun")
+        self._stream_version = begun.version
+        self._layout = self._lay_out()
+        finisher = LineFinisher(
+            self._layout,
+            dialect,
+            self.altered,
+            encoding=self._run.settings.reading.binary_encoding,
+            nul=self._run.settings.reading.nul_in_text,
+            table=self._plan.table,
+        )
+        page_plan = self._page_plan(render_select(self._layout, dialect), begun)
+        cursor = self._plan.cursor if self.replication_key else None
+        return Walk(
+            self._reader(len(page_plan.expressions)),
+            page_plan,
+            finisher,
+            begun,
+            cursors=read_cursors(dialect, cursor.reading) if cursor else None,
+            remembered=self._start.remembered,
+            reach=self._run.reach,
+        )
+
+    def _lay_out(self) -> Layout:
+        leading = [name for name in (self.replication_key, *self.primary_keys) if name]
+        packet = self._run.source.session.packet
+        return lay_out(self._selected_columns, leading, packet=packet, mean_row=self._plan.mean_row_bytes)
+
+    def _page_plan(self, expressions: tuple[str, ...], begun: Pass) -> PagePlan:
+        since = begun.since
         return PagePlan(
-            table=self.name,
-            expressions=tuple(expressions),
-            key=self._plan.primary_key,
-            page_rows=self._plan.page_rows,
-            cursor=self.replication_key,
-            since=self._find_start(context),
+            table=self._plan.table,
+            expressions=expressions,
+            key=self._plan.key,
+            cursor=self._plan.cursor.source if self._plan.cursor and self.replication_key else None,
+            since=parse_moment(since).isoformat(" ") if isinstance(since, str) else since,
             cursor_indexed=self._plan.cursor_indexed,
             keyed_by_number=self._plan.keyed_by_number,
         )
 
-    def _find_start(self, context: Context | None) -> str | int | None:
-        """Where to go on from: the bookmark, a number for an append-only key, or a later start_date; None for all."""
+    def _reader(self, texts: int) -> PageReader:
+        return PageReader(
+            self._run.source,
+            self._plan.table,
+            self._run.new_pace(self._plan.page_rows, self._plan.mean_row_bytes),
+            texts=texts,
+            tries=self._run.settings.page_retries + 1,
+            stop_if_asked=self._run.stop_if_asked,
+            logger=self.logger,
+            keeps_snapshot=self._run.settings.snapshot,
+        )
+
+    def _snapshot(self) -> AbstractContextManager[None]:
+        return self._run.source.snapshot() if self._run.settings.snapshot else nullcontext()
+
+    def _follow(self, walk: Walk, flush: Callable[[], None]) -> Iterator[list[str]]:
+        """Yield what a walk sends, and write its position into the state where one is due."""
+        for lines in walk.pages():
+            self._check_on()
+            if lines:
+                yield self._count(lines)
+            if self._may_save_position():
+                if held := walk.release():
+                    yield self._count(held)
+                flush()
+                self._save(replace(self._bookmark, unfinished=walk.progress, source=self._run.identity))
+
+    def _check_on(self) -> None:
+        self._run.stop_if_asked()
+        if self._lock:
+            self._lock.require()
+
+    def _count(self, lines: list[str]) -> list[str]:
+        self._declare()
+        self.rows_read += len(lines)
+        return lines
+
+    def _may_save_position(self) -> bool:
+        due = self._plan.saves_each_range or self._run.is_state_due
+        return due and bool(self._plan.key) and not self._rehearses
+
+    def _finish(self, walk: Walk) -> None:
+        """Say that the stream is whole: to the target, and in the state."""
+        if self._rehearses:
+            return
+        done, before = walk.progress, self._bookmark
+        structure = Structure(self._plan.adoption.remember, self._contents)
+        if done.version is not None or before.is_new or before.structure != structure:
+            self._declare()
+        if done.version is not None:
+            super()._write_activate_version_message(done.version)
+        self._bookmark = Bookmark(
+            key=self.replication_key,
+            value=self._choose_value(walk),
+            source=self._run.identity,
+            structure=structure,
+            fingerprint=done.fingerprint,
+            table=done.table,
+            overlap=walk.digest if self.replication_key else (),
+            version=before.version if done.version is None else done.version,
+        )
+        self._save(self._bookmark, only_if_due=True)
+
+    def _choose_value(self, walk: Walk) -> str | int | None:
+        """The bookmark: where no row has a cursor the old one, but never one ahead of the server's clock."""
         if not self.replication_key:
             return None
-        whole = self._reads_whole_once()
-        if self._plan.append_only:
-            return None if whole else self._find_key()
-        start = self.config.get("start_date") if whole else self.get_starting_replication_key_value(context)
-        return parse_moment(start).isoformat(" ") if start else None
+        value, watermark = walk.bookmark, walk.progress.watermark
+        if value is None and self._bookmark.key == self.replication_key:
+            value = self._bookmark.value
+        return min(value, watermark) if isinstance(value, str) and watermark else value
 
-    def _reads_whole_once(self) -> bool:
-        """True when the bookmark is passed over: old rows may hold values that were never sent."""
-        whole = self.read_bookmark() is not None and has_grown(
-            self._contents, self._plan.adoption, self._plan.remembered
+    def _save(self, bookmark: Bookmark, *, only_if_due: bool = False) -> None:
+        self.stream_state.clear()
+        self.stream_state.update(bookmark.to_state())
+        if not only_if_due or self._run.is_state_due:
+            self._run.write_state()
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def _write_schema_message(self) -> None:
+        """Keep SCHEMA back until there is something to say: a stream with nothing to send says nothing."""
+        if not self._defers_schema:
+            super()._write_schema_message()
+
+    def _declare(self) -> None:
+        if self._defers_schema and not self._declared:
+            super()._write_schema_message()
+        self._declared = True
+
+    def _write_activate_version_message(self, full_table_version: int) -> None:
+        """Keep the message back until the last row is out: sent first, a crash would leave an emptied table."""
+
+    # The SDK keeps its own markers in the state; this stream writes its whole entry itself.
+
+    def get_replication_key_signpost(self, context: Context | None = None) -> None:
+        """No signpost: the bookmark is capped at the watermark."""
+
+    def _write_starting_replication_value(self, context: Context | None) -> None: ...
+
+    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None: ...
+
+    def _finalize_state(self, state: dict[str, Any] | None = None) -> None: ...
+
+    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
+        """Do nothing: the bookmark moved when the last row was out."""
+
+    def _write_state_message(self) -> None: ...
+
+    def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
+        """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""
+
+    # --- columns and catalog -----------------------------------------------------------------------------------------
+
+    @cached_property
+    def _selected_columns(self) -> tuple[Column, ...]:
+        """What the catalog selects, in the table's order."""
+        declared = self.effective_schema["properties"]
+        return tuple(
+            column
+            for column in self._plan.columns
+            if column.name in declared and self.mask.get(("properties", column.name), True)
         )
-        if whole:
-            self.logger.info("%s has new columns and is read whole once", self.name)
-        return whole
 
     @property
     def _contents(self) -> dict[str, str]:
-        """What the values of the columns that are sent depend on."""
-        return {name: self._plan.contents[name] for name in self._selected_columns[0]}
-
-    def _find_key(self) -> int | None:
-        """Return the key from which an append-only table goes on; None when the table does not reach it any more."""
-        bookmark = self.read_bookmark()
-        if not isinstance(bookmark, int):
-            return None
-        largest = read_largest_key(self._source.connection, self.name, self._plan.primary_key[0])
-        if largest is not None and largest >= bookmark:
-            return bookmark
-        self.logger.warning("%s ends before its bookmark: was a backup restored? It is read whole", self.name)
-        return None
-
-    def read_bookmark(self) -> str | int | None:
-        """Return the bookmark of the stream's key, None without one; StateError when it is not of the key's kind."""
-        if self.stream_state.get("replication_key") != self.replication_key:
-            return None
-        bookmark = self.stream_state.get("replication_key_value")
-        if bookmark is not None and isinstance(bookmark, int) != self._plan.append_only:
-            raise StateError(
-                f"state: the bookmark of stream {self.name} is not one of {self.replication_key}; {REPAIR}"
-            )
-        return bookmark
+        """What the values of the columns that are sent depend on, by the columns' own names."""
+        return {column.source: self._plan.contents[column.source] for column in self._selected_columns}
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and columns from a catalog; of replication only what loses nothing: the plan's, or FULL_TABLE.
@@ -223,31 +445,32 @@ class TableStream(Stream):
         if entry is None:
             super().apply_catalog(catalog)
             return
-        entry.schema.properties = self._declare(entry.schema.properties or {})
+        entry.schema.properties = self._declared_properties(entry.schema.properties or {})
         super().apply_catalog(catalog)
         method, key = requested_replication(entry)
-        if key is not None and key not in self._plan.contents:
+        if key is not None and key not in {column.name for column in self._plan.columns}:
             self.logger.warning("the catalog's key %s of %s is gone: the stream goes by what there is", key, self.name)
             method, key = None, None
+        cursor = self._plan.cursor_name
         if not (self.misfit or self.refusal or self._loses_nothing(method, key)):
-            fits = f"INCREMENTAL by {self._plan.cursor}" if self._plan.cursor else "FULL_TABLE"
+            fits = f"INCREMENTAL by {cursor}" if cursor else "FULL_TABLE"
             raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
-        for name in filter(None, (*self._plan.primary_key, self._plan.cursor)):
+        for name in filter(None, (*self._plan.primary_key, cursor)):
             if column := entry.metadata.get(("properties", name)):
                 column.selected = True  # no row can be merged, and no bookmark moved, without them
         self.primary_keys = self._plan.primary_key
-        self._replicate_by(self._plan.cursor if self._is_incremental(method, key) else None)
+        self._replicate_by(cursor if self._is_incremental(method, key) else None)
 
-    def _declare(self, declared: Iterable[str]) -> dict[str, Schema]:
+    def _declared_properties(self, declared: Iterable[str]) -> dict[str, Schema]:
         """Declare of the catalog's columns those that are sent, as they are sent, and what no row can do without.
 
         The catalog may be older than the structure: types may have moved since, and the key.
         """
-        wanted = {*declared, *self._plan.primary_key, self._plan.cursor}
+        wanted = {*declared, *self._plan.primary_key, self._plan.cursor_name}
         return {
-            name: Schema.from_dict(dict(reading.schema))
-            for name, reading in self._plan.readings.items()
-            if name in wanted
+            column.name: Schema.from_dict(dict(column.reading.schema))
+            for column in self._plan.columns
+            if column.name in wanted
         }
 
     def _replicate_by(self, cursor: str | None) -> None:
@@ -258,46 +481,7 @@ class TableStream(Stream):
         return method == "INCREMENTAL" or (method is None and (self._plan.incremental or key is not None))
 
     def _loses_nothing(self, method: str | None, key: str | None) -> bool:
+        cursor = self._plan.cursor_name
         if method == "INCREMENTAL":
-            return self._plan.cursor is not None and key in (None, self._plan.cursor)
-        return method == "FULL_TABLE" or (method is None and key in (None, self._plan.cursor))
-
-    def get_replication_key_signpost(self, context: Context | None = None) -> str | None:  # noqa: ARG002 - SDK's hook
-        """The server's clock, in the form of the bookmark: a row dated in the future must not move it past now."""
-        if not self.replication_key or self._plan.append_only:
-            return None
-        with plain_errors(self._source.address, table=self.name):
-            return self._source.now(local=self._plan.cursor_in_local_time)
-
-    def _write_activate_version_message(self, full_table_version: int) -> None:
-        """Keep the message back until the last row is out: sent first, a crash would leave an emptied table."""
-        self._version_to_activate = full_table_version
-
-    def _activate_version(self) -> None:
-        if self._version_to_activate is not None:
-            super()._write_activate_version_message(self._version_to_activate)
-
-    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None:  # noqa: ARG002
-        """Note the largest cursor so far; the SDK makes it the bookmark, capped at the signpost, when the stream ends.
-
-        Cursors are numbers, or ISO 8601 text of one form, so that text order is time order. A row without one (NULL or
-        zero) moves nothing.
-        """
-        cursor = latest_record[self.replication_key] if self.replication_key else None
-        if cursor is not None:
-            markers = self.stream_state.setdefault("progress_markers", {})
-            if "replication_key_value" not in markers or cursor > markers["replication_key_value"]:
-                markers |= {"replication_key": self.replication_key, "replication_key_value": cursor}
-
-    def _finalize_state(self, state: dict[str, Any] | None = None) -> None:
-        """Remember the structure that was read, now that all rows are out."""
-        super()._finalize_state(state)
-        self.stream_state["schema"] = Structure(self._plan.adoption.remember, self._contents).to_state()
-
-    def _write_state_message(self) -> None:
-        """Write where the bookmarks are; of full tables the state has nothing that cannot wait for the last message."""
-        if self.replication_key or not self._run.writes_last_state:
-            super()._write_state_message()
-
-    def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
-        """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""
+            return cursor is not None and key in (None, cursor)
+        return method == "FULL_TABLE" or (method is None and key in (None, cursor))

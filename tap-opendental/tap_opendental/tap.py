@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections import Counter
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
@@ -13,9 +14,9 @@ from singer_sdk import Tap
 from singer_sdk.exceptions import ConfigValidationError
 from singer_sdk.helpers.capabilities import PluginCapabilities, TapCapabilities
 
+from tap_opendental.bookmarks import Bookmark, check_state, read_bookmarks
 from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.tables_config import load_tables_file
-from tap_opendental.drift import Structure
 from tap_opendental.errors import (
     ConfigError,
     ExitCode,
@@ -27,18 +28,29 @@ from tap_opendental.errors import (
     StateError,
     describe_unexpected,
 )
-from tap_opendental.inputs import check_catalog, check_state, checked_file, read_config_file
+from tap_opendental.extraction.facts import read_table_states
+from tap_opendental.extraction.pace import Pace, Throttle, follow_clock
+from tap_opendental.extraction.watermark import Watermark
+from tap_opendental.inputs import check_catalog, checked_file, read_config_file
+from tap_opendental.locks import StreamLocks
 from tap_opendental.planning import Inputs, plan_tables
+from tap_opendental.records import held_signals
 from tap_opendental.settings import PROPERTIES, Settings, check_environment, describe_problem, drop_unset, find_unknown
 from tap_opendental.source import Source
 from tap_opendental.streams import TableStream
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from types import FrameType
 
     import click
+    from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
+
+    from tap_opendental.batch_files import BatchFolder
+    from tap_opendental.extraction.facts import TableState
+    from tap_opendental.extraction.overlap import Reach
+    from tap_opendental.source import Identity
 
 
 class TapOpenDental(Tap):
@@ -53,21 +65,18 @@ class TapOpenDental(Tap):
         TapCapabilities.DISCOVER,
         TapCapabilities.ACTIVATE_VERSION,
         PluginCapabilities.ABOUT,
+        PluginCapabilities.BATCH,
         PluginCapabilities.STREAM_MAPS,
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
     _stop_signal: int | None = None
-    writes_last_state: bool = False
-    """True while a whole run is on, which ends with a STATE message of its own."""
 
     def __init__(self, *args: Any, state: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401 - the SDK's
-        """Keep what the state remembers of the tables' structures: streams are planned before the SDK loads it."""
-        check_state(state or {})
-        bookmarks = (state or {}).get("bookmarks", {})
-        remembered = {name: Structure.from_state(bookmark.get("schema")) for name, bookmark in bookmarks.items()}
-        self._remembered = {name: structure for name, structure in remembered.items() if structure}
+        """Keep what the state remembers: streams are planned before the SDK loads it."""
+        self._bookmarks = read_bookmarks(state or {})
+        self._last_state = time.monotonic()
         super().__init__(*args, state=state, **options)
 
     @cached_property
@@ -84,8 +93,79 @@ class TapOpenDental(Tap):
         """One stream per table that the settings ask for and the source has."""
         path = self.settings.tables_config
         reviewed = load_tables_file(path).spelled_as(self.source.discovery.discover_all_tables()) if path else None
-        inputs = Inputs(self.source.discovery, load_knowledge(), self.settings, reviewed, self._remembered)
-        return [TableStream(self, plan, self.source) for plan in plan_tables(inputs)]
+        remembered = {name: bookmark.structure for name, bookmark in self._bookmarks.items() if bookmark.structure}
+        inputs = Inputs(self.source.discovery, load_knowledge(), self.settings, reviewed, remembered)
+        return [TableStream(self, plan, self._bookmarks.get(plan.name, Bookmark())) for plan in plan_tables(inputs)]
+
+    # --- what streams share in a run ---------------------------------------------------------------------------------
+
+    @property
+    def identity(self) -> Identity:
+        """Which server and database the rows come from."""
+        return self.source.session.identity
+
+    @cached_property
+    def foreign_streams(self) -> frozenset[str]:
+        """Streams whose bookmark is of another server or database, unless the user said that it is the same."""
+        if self.settings.on_foreign_state == "adopt":
+            return frozenset()
+        return frozenset(
+            name for name, bookmark in self._bookmarks.items() if bookmark.source not in (None, self.identity)
+        )
+
+    @cached_property
+    def table_states(self) -> Mapping[str, TableState]:
+        """What every table looked like at the begin of the run; only asked where a state can be compared with it."""
+        return read_table_states(self.source) if self._bookmarks else {}
+
+    @cached_property
+    def watermark(self) -> Watermark:
+        """The moment before which everything is surely visible."""
+        return Watermark(self.settings.watermark_function)
+
+    @cached_property
+    def reach(self) -> Reach:
+        """How far before their bookmarks streams are read again."""
+        return self.settings.reach
+
+    @cached_property
+    def locks(self) -> StreamLocks:
+        """One lock for each stream and lock_name."""
+        settings = self.settings
+        return StreamLocks(settings.address, settings.lock_name, settings.lock_wait_seconds, self.stop_if_asked)
+
+    @cached_property
+    def _throttle(self) -> Throttle:
+        return Throttle(self.settings.pace, follow_clock(self.source.session.local), sleep=self._sleep)
+
+    def new_pace(self, rows: int, row_bytes: int) -> Pace:
+        """The pace of a stream, throttled together with all others."""
+        return Pace(self.settings.pace, rows, row_bytes, self._throttle)
+
+    def _sleep(self, seconds: float) -> None:
+        time.sleep(seconds)
+        self.stop_if_asked()
+
+    @property
+    def is_state_due(self) -> bool:
+        """True when the last STATE is so long ago that the next is worth its size: it holds all bookmarks."""
+        return time.monotonic() - self._last_state >= self.settings.state_interval_seconds
+
+    def write_state(self) -> None:
+        """Write a STATE message, whole."""
+        with held_signals():
+            self.state_writer.write_state(self.state)
+        self._last_state = time.monotonic()
+
+    def batch_folder(self, batch_config: BatchConfig) -> BatchFolder:
+        """The run's private folder for files, made when the first one is needed."""
+        if self._batch_folder is None:
+            from tap_opendental.batch_files import BatchFolder  # noqa: PLC0415 - most runs need none
+
+            self._batch_folder = BatchFolder(batch_config.storage.root)
+        return self._batch_folder
+
+    _batch_folder: BatchFolder | None = None
 
     def setup_mapper(self) -> None:
         """Apply the catalog to the streams first: what they do not send must not be declared."""
@@ -100,17 +180,44 @@ class TapOpenDental(Tap):
                 "no stream is selected, so nothing would be read: check the catalog, or `select` in meltano.yml"
             )
         self._require_catalog_streams()
+        self._require_own_state()
         for stream in wanted:
-            stream.read_bookmark()  # refused before any row is read
+            stream.check_bookmark()  # refused before any row is read
             stream.selected = not (stream.refusal or stream.misfit)
-        self.writes_last_state = True
         try:
             super().sync_all()
-            self._state_writer.write_state(self.state)
+            self.write_state()
             self._log_summary()
         finally:
-            self.source.close()
-        _require_all_read(wanted)
+            self._close()
+        self._finish(wanted)
+
+    def _close(self) -> None:
+        if self._batch_folder is not None:
+            self._batch_folder.close()
+        self.locks.close()
+        self.source.close()
+
+    def _finish(self, wanted: Sequence[TableStream]) -> None:
+        """End as all streams did; with partial_exit ok, what only some streams lack is told and passed over."""
+        try:
+            _require_all_read(wanted)
+        except (PartialRunError, SchemaChangedError) as error:
+            if not self.settings.partial_is_ok:
+                raise
+            self.logger.error("%s (partial_exit is ok: the run ends with 0)", error)  # noqa: TRY400 - one line, no stack
+
+    def _require_own_state(self) -> None:
+        """Refuse the state of another server or database: to go on would mix two practices' rows."""
+        if not self.foreign_streams or self.settings.on_foreign_state == "rebase":
+            return
+        name = min(self.foreign_streams)
+        before, now = self._bookmarks[name].source, self.identity
+        raise StateError(
+            f"state: the bookmarks of {len(self.foreign_streams)} streams, {name} among them, are of another database "
+            f"({_tell(before)}, and this is {_tell(now)}); if it is the same one under a new name, run once with "
+            "on_foreign_state: adopt; to replace what the target holds by these rows, with on_foreign_state: rebase"
+        )
 
     def run_connection_test(self) -> bool:  # type: ignore[misc]  # marked final, as above
         """Read a row of every stream that a run would read (`--test`), and end as a run would."""
@@ -122,7 +229,7 @@ class TapOpenDental(Tap):
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take bookmarks that can be read, and refuse the rest: StateError names the stream."""
-        check_state(state)
+        read_bookmarks(state)
         super().load_state(state)
 
     def _require_catalog_streams(self) -> None:
@@ -164,11 +271,12 @@ class TapOpenDental(Tap):
         altered = sum((stream.altered for stream in streams), Counter[str]())
         incremental = [stream for stream in streams if stream.replication_key]
         self.logger.info(
-            "Read %d rows: %d from %d incremental streams, the rest from %d full tables",
+            "Read %d rows: %d from %d incremental streams, the rest from %d full tables; %d streams were unchanged",
             sum(stream.rows_read for stream in streams),
             sum(stream.rows_read for stream in incremental),
             len(incremental),
             len(streams) - len(incremental),
+            sum(stream.is_unchanged for stream in streams),
         )
         for what, count in sorted(altered.items()):
             self.logger.info("%d %s", count, what)
@@ -233,6 +341,10 @@ def _require_all_read(wanted: Sequence[TableStream]) -> None:
             f"{'; '.join(refused)}; run `opendental analyze`, review tables.yml, and run again "
             "(without a tables.yml: run once with on_schema_change evolve)"
         )
+
+
+def _tell(identity: Identity | None) -> str:
+    return f"{identity.database} on {identity.host}, server {identity.server}" if identity else "unknown"
 
 
 def _fail(message: str, code: ExitCode) -> NoReturn:

@@ -1,24 +1,24 @@
 """MySQL type to JSON Schema and to the exact way of reading it: pure, one place for every decision.
 
-Values come from the driver as int, float, Decimal, str or bytes, temporal ones as the server's text. What no target can
-take as it stands (zero dates) is mapped here on purpose and counted, never silently.
+A value is read as text that the server writes. What no target can take as it stands (zero dates) is mapped here on
+purpose and counted, never silently: the server marks the rows that hold such a value, and `mend` maps it.
 """
 
 from __future__ import annotations
 
 import re
 from base64 import b64encode
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import date
+from enum import Enum
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from tap_opendental.errors import UnknownTypeError
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Callable, Mapping
-
     from tap_opendental.discovery.knowledge import KnownColumn
     from tap_opendental.discovery.model import Column
     from tap_opendental.discovery.table_config import ColumnOverride
@@ -30,8 +30,11 @@ SENTINEL_DATE = "dates 0001-01-01 sent as NULL"
 
 # Storage sizes of https://mariadb.com/docs/server/reference/data-types/numeric-data-types
 _INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
-_TEXT = frozenset({"char", "varchar", "tinytext", "text", "mediumtext", "longtext", "json", "enum", "set"})
-_TEXT |= frozenset({"uuid", "inet4", "inet6"})
+# The longest text of each type in bytes; varchar and char count characters of up to four bytes.
+_TEXT_BYTES = {"tinytext": 255, "text": 65_535, "enum": 1_020, "set": 65_535}
+_LONG_TEXT = frozenset({"mediumtext", "longtext", "json"})
+_CHARACTERS = frozenset({"char", "varchar"})
+_WORDS = frozenset({"uuid", "inet4", "inet6"})
 _BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
 _GEOMETRY = frozenset({"geometry", "point", "linestring", "polygon", "geometrycollection", "geomcollection"})
 _GEOMETRY |= frozenset({"multipoint", "multilinestring", "multipolygon"})
@@ -39,23 +42,63 @@ _SENTINEL = "0001-01-01"
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?")
 _LENGTH = re.compile(r"\((\d+)\)")
 _BIGINT_BITS = 63
+# A DECIMAL has up to 65 digits, a sign and a point; a DOUBLE's shortest text has 24 characters.
+_NUMBER_BYTES, _MOMENT_BYTES, _CHARACTER_BYTES = 70, 40, 4
+
+# A day that no calendar has: month or day zero, or beyond the month's last day (legal under ALLOW_INVALID_DATES).
+# LAST_DAY is NULL for month zero, without a warning; DAYOFMONTH is 0 for a partial date.
+_NO_DAY = "IFNULL(DAYOFMONTH({0}) NOT BETWEEN 1 AND DAYOFMONTH(LAST_DAY({0})), {0} IS NOT NULL)"
+_NO_MOMENT = "{0} = 0"  # a TIMESTAMP may be zero, and is never partial
+_IN_YEAR_ONE = "{0} < '0001-01-02'"
+_NO_TIME_OF_DAY = "{0} NOT BETWEEN '00:00:00' AND '23:59:59.999999'"
+
+
+class Kind(Enum):
+    """How a value's text becomes a field of a line: what has to be put around it, and who does that."""
+
+    BARE = "bare"
+    """A number or a boolean: its text stands as it is."""
+    PLAIN = "plain"
+    """Text that holds nothing to escape: dates and times."""
+    TEXT = "text"
+    """Text that the server escapes, or this side where it is long."""
+    BYTES = "bytes"
+    """Bytes, which this side encodes: an expression beyond max_allowed_packet becomes NULL with only a warning."""
+
+
+NulInText = Literal["replace", "strip", "fail", "keep"]
+Mend = Callable[[str, Counter[str]], "str | None"]
 
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """Choices of the user that change values: sentinel dates kept or NULL, blobs as base64 or hex."""
+    """Choices of the user that change values: sentinel dates kept or NULL, blobs as base64 or hex, NUL in text."""
 
     keep_sentinel_dates: bool = True
     binary_encoding: str = "base64"
+    nul_in_text: NulInText = "replace"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How one column is read: its JSON Schema, an SQL expression around the quoted name, and a conversion if any."""
+    """How one column is read: its JSON Schema, and the SQL of its text, in which ``{0}`` is the quoted name.
+
+    `json_expression` is the text for JSON where it differs. `suspect` is an SQL condition: where it holds, `mend` has
+    the last word on the value's text, and counts what it alters. `max_bytes` bounds the text in UTF-8; None is no
+    bound worth the name, and such a column is read apart. `exact` numbers are no doubles. `note` names the choice that
+    the values depend on beside the column's type.
+    """
 
     schema: Mapping[str, Any]
-    expression: str = "{}"
-    convert: Callable[[Any, Counter[str]], Any] | None = None
+    kind: Kind = Kind.BARE
+    expression: str = "{0}"
+    json_expression: str | None = None
+    nullable: bool = False
+    suspect: str | None = None
+    mend: Mend | None = None
+    max_bytes: int | None = _NUMBER_BYTES
+    exact: bool = False
+    note: str = ""
 
 
 def choose_reading(
@@ -75,17 +118,7 @@ def choose_reading(
             f"column {table}.{column.name} has type {column.type!r}, which this version cannot read: "
             f"leave the table out with exclude_tables, and report the type"
         )
-    return reading
-
-
-def _override(column: Column, override: ColumnOverride | None) -> Reading | None:
-    """Read as a person decided: a tinyint as boolean, or a number rounded by the server, half away from zero."""
-    if override is None or override.conversion_rule == "exclude":
-        return None
-    if override.conversion_rule == "tinyint_to_boolean":
-        return Reading(_typed(column, "boolean"), convert=_boolean)
-    exact = "{}+0e0" if column.base_type == "float" else "{}"
-    return Reading(_typed(column, "number"), expression=f"ROUND({exact}, {override.precision})")
+    return replace(reading, nullable=column.nullable)
 
 
 def is_keyed_by_number(column: Column) -> bool:
@@ -93,42 +126,95 @@ def is_keyed_by_number(column: Column) -> bool:
     return column.base_type in {"float", "enum", "set", "bit"}
 
 
+def encode_bytes(value: bytes, encoding: str) -> str:
+    """Write bytes as base64 or hex."""
+    return value.hex() if encoding == "hex" else b64encode(value).decode("ascii")
+
+
+def _override(column: Column, override: ColumnOverride | None) -> Reading | None:
+    """Read as a person decided: a tinyint as boolean, or a number rounded by the server, half away from zero."""
+    if override is None or override.conversion_rule == "exclude":
+        return None
+    if override.conversion_rule == "tinyint_to_boolean":
+        return _boolean(column)
+    number = "{0}+0e0" if column.base_type == "float" else "{0}"
+    return Reading(
+        _typed(column, "number"),
+        expression=f"ROUND({number}, {override.precision})",
+        exact=column.base_type in {"decimal", "numeric"},
+        note=f"rounded {override.precision}",
+    )
+
+
 def _choose(column: Column, known: KnownColumn | None, options: ReadingOptions) -> Reading | None:
     base = column.base_type
     if known is not None and known.is_boolean and base == "tinyint":
-        return Reading(_typed(column, "boolean"), convert=_boolean)
-    if base in _INTEGER_BITS:
-        return Reading(_integer_schema(column))
-    if base in _TEXT:
-        return Reading(_text_schema(column))
+        return _boolean(column)
     if base in _BYTES or base in _GEOMETRY:
         return _binary(column, options)
-    return _numeric(column) or _temporal(column, known, options)
+    return _text(column, options) or _numeric(column) or _temporal(column, known, options)
+
+
+def _boolean(column: Column) -> Reading:
+    """True or false as text; an odd number stays itself until it is mended."""
+    return Reading(
+        _typed(column, "boolean"),
+        expression="CASE {0} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {0} END",
+        suspect="{0} NOT IN (0, 1)",
+        mend=_mend_boolean,
+        note="boolean",
+    )
 
 
 def _numeric(column: Column) -> Reading | None:
     base = column.base_type
+    # JSON knows no leading zeros; a sum drops those of ZEROFILL, and that of the year 0000.
+    plain = "{0}+0" if "zerofill" in column.type.lower() else "{0}"
+    if base in _INTEGER_BITS:
+        return Reading(_integer_schema(column), expression=plain)
     if base == "float":
         # Text of a FLOAT has 6 digits (16777216 reads 16777200); a sum is a DOUBLE and exact, on every version.
-        return Reading(_typed(column, "number"), expression="{}+0e0")
-    if base in {"double", "real", "decimal", "numeric"}:
-        return Reading(_typed(column, "number"))
+        return Reading(_typed(column, "number"), expression="{0}+0e0")
+    if base in {"double", "real"}:
+        return Reading(_typed(column, "number"), expression=plain)
+    if base in {"decimal", "numeric"}:
+        return Reading(_typed(column, "number"), expression=plain, exact=True)
     if base == "year":
-        return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2155})
-    if base == "bit":
-        return _bit(column)
-    return None
+        return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2155}, expression="{0}+0")
+    return _bit(column) if base == "bit" else None
 
 
 def _temporal(column: Column, known: KnownColumn | None, options: ReadingOptions) -> Reading | None:
     base = column.base_type
     if base in {"date", "datetime", "timestamp"}:
-        suffix = "+00:00" if base == "timestamp" else ""
-        convert = partial(_moment, suffix, options.keep_sentinel_dates)
-        return Reading(_nullable_text("date" if base == "date" else "date-time"), convert=convert)
+        return _moment(base, options)
     if base == "time" and known is not None and not known.is_interval:
-        return Reading(_nullable_text("time"), convert=_time_of_day)
-    return Reading(_typed(column, "string")) if base == "time" else None
+        return Reading(
+            _nullable_text("time"),
+            Kind.PLAIN,
+            suspect=_NO_TIME_OF_DAY,
+            mend=_mend_time_of_day,
+            max_bytes=_MOMENT_BYTES,
+            note="time of day",
+        )
+    return Reading(_typed(column, "string"), Kind.PLAIN, max_bytes=_MOMENT_BYTES) if base == "time" else None
+
+
+def _moment(base: str, options: ReadingOptions) -> Reading:
+    suspect = _NO_MOMENT if base == "timestamp" else _NO_DAY
+    written = {"date": None, "datetime": "INSERT({0}, 11, 1, 'T')", "timestamp": _TIMESTAMP_IN_JSON}[base]
+    return Reading(
+        _nullable_text("date" if base == "date" else "date-time"),
+        Kind.PLAIN,
+        json_expression=written,
+        suspect=suspect if options.keep_sentinel_dates else f"{suspect} OR {_IN_YEAR_ONE}",
+        mend=partial(_mend_moment, options.keep_sentinel_dates),
+        max_bytes=_MOMENT_BYTES,
+        note="" if options.keep_sentinel_dates else "no sentinels",
+    )
+
+
+_TIMESTAMP_IN_JSON = "CONCAT(INSERT({0}, 11, 1, 'T'), '+00:00')"
 
 
 def _typed(column: Column, name: str) -> dict[str, Any]:
@@ -153,18 +239,33 @@ def _integer_schema(column: Column) -> dict[str, Any]:
     return _typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}
 
 
-def _text_schema(column: Column) -> dict[str, Any]:
-    schema = _typed(column, "string")
-    length = _LENGTH.search(column.type) if column.base_type in {"char", "varchar"} else None
-    return schema | {"maxLength": int(length.group(1))} if length else schema
+def _text(column: Column, options: ReadingOptions) -> Reading | None:
+    base, schema = column.base_type, _typed(column, "string")
+    if base in _WORDS:
+        return Reading(schema, Kind.PLAIN, max_bytes=_MOMENT_BYTES)
+    length = _LENGTH.search(column.type) if base in _CHARACTERS else None
+    if length:
+        schema |= {"maxLength": int(length.group(1))}
+    elif base not in _TEXT_BYTES and base not in _LONG_TEXT and base not in _CHARACTERS:
+        return None
+    return Reading(
+        schema,
+        Kind.TEXT,
+        # Other character sets do not always mix in one CONCAT.
+        expression="{0}" if (column.collation or "utf8").startswith("utf8") else "CONVERT({0} USING utf8mb4)",
+        max_bytes=int(length.group(1)) * _CHARACTER_BYTES if length else _TEXT_BYTES.get(base),
+        note="" if options.nul_in_text == "replace" else f"NUL {options.nul_in_text}",
+    )
 
 
 def _binary(column: Column, options: ReadingOptions) -> Reading:
     hexadecimal = options.binary_encoding == "hex"
     return Reading(
         _typed(column, "string") | {"contentEncoding": "base16" if hexadecimal else "base64"},
-        expression="ST_AsBinary({})" if column.base_type in _GEOMETRY else "{}",
-        convert=_hex if hexadecimal else _base64,
+        Kind.BYTES,
+        expression="ST_AsBinary({0})" if column.base_type in _GEOMETRY else "{0}",
+        max_bytes=None,
+        note="hex" if hexadecimal else "",
     )
 
 
@@ -172,42 +273,26 @@ def _bit(column: Column) -> Reading:
     length = _LENGTH.search(column.type)
     bits = int(length.group(1)) if length else 1
     if bits > _BIGINT_BITS:
-        return Reading(_typed(column, "number"), convert=_bits)
-    return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}, convert=_bits)
+        return Reading(_typed(column, "number"), expression="{0}+0")
+    return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}, expression="{0}+0")
 
 
-def _boolean(value: int | None, odd: Counter[str]) -> bool | None:
-    if value is None:
-        return None
-    if value not in (0, 1):
+def _mend_boolean(text: str, odd: Counter[str]) -> str:
+    if text not in {"true", "false"}:
         odd[ODD_BOOLEAN] += 1
-    return value != 0
+    return "false" if text == "false" else "true"
 
 
-def _bits(value: bytes | None, _odd: Counter[str]) -> int | None:
-    return None if value is None else int.from_bytes(value, "big")
-
-
-def _base64(value: bytes | None, _odd: Counter[str]) -> str | None:
-    return None if value is None else b64encode(value).decode("ascii")
-
-
-def _hex(value: bytes | None, _odd: Counter[str]) -> str | None:
-    return None if value is None else value.hex()
-
-
-def _moment(suffix: str, keep_sentinel: bool, value: str | None, odd: Counter[str]) -> str | None:  # noqa: FBT001
-    """ISO 8601 text of a date, datetime or timestamp; NULL where the calendar has no such day."""
-    if value is None:
-        return None
-    day, separator, clock = value.partition(" ")
+def _mend_moment(keep_sentinel: bool, text: str, odd: Counter[str]) -> str | None:  # noqa: FBT001 - bound by partial
+    """Return the text of a date or moment; None where the calendar has no such day, or the user wants no sentinel."""
+    day = text[:10]
     if not _is_calendar_day(day):
         odd[ZERO_DATE] += 1
         return None
     if day == _SENTINEL and not keep_sentinel:
         odd[SENTINEL_DATE] += 1
         return None
-    return f"{day}T{clock}{suffix}" if separator else day
+    return text
 
 
 @lru_cache(maxsize=65_536)
@@ -219,8 +304,8 @@ def _is_calendar_day(day: str) -> bool:
     return True
 
 
-def _time_of_day(value: str | None, odd: Counter[str]) -> str | None:
-    if value is None or _TIME_OF_DAY.fullmatch(value):
-        return value
+def _mend_time_of_day(text: str, odd: Counter[str]) -> str | None:
+    if _TIME_OF_DAY.fullmatch(text):
+        return text
     odd[ODD_TIME] += 1
     return None

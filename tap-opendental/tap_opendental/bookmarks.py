@@ -1,0 +1,191 @@
+"""What the state remembers of a stream, and what a run makes of it (pure).
+
+Meltano keeps it under `bookmarks.<stream>`, with `replication_key` and `replication_key_value` as in any tap. All keys
+are always written: `--state-strategy merge` would keep one that is left out. Only text, whole numbers and lists, since
+a float in a state stops the SDK's targets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tap_opendental.drift import Structure
+from tap_opendental.errors import StateError
+from tap_opendental.extraction.pages import Place
+from tap_opendental.settings import parse_moment
+from tap_opendental.source import Identity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FORMAT = 2
+REPAIR = "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
+
+Cursor = str | int
+Buckets = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A walk over a table that has begun: where it is, and what its end will need.
+
+    `since` is the cursor from which it reads, None for all rows. `watermark` was taken before its first row, `largest`
+    is the largest cursor so far; the bookmark will be the smaller of both. `version` is that of ACTIVATE_VERSION, where
+    the pass ends with one. `table` is what the table looked like before the first row. `sent` identifies the columns:
+    a pass is gone on with only while they are the same.
+    """
+
+    sent: str
+    place: Place
+    since: Cursor | None = None
+    watermark: str | None = None
+    largest: Cursor | None = None
+    version: int | None = None
+    fingerprint: str | None = None
+    table: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "sent": self.sent,
+            **self.place.to_state(),
+            "since": self.since,
+            "watermark": self.watermark,
+            "largest": self.largest,
+            "version": self.version,
+            "fingerprint": self.fingerprint,
+            "table": dict(self.table),
+        }
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any]) -> Pass:
+        """Read what `to_state` wrote; KeyError, TypeError or ValueError of anything else."""
+        return cls(
+            sent=_text(value["sent"]),
+            place=Place.from_state(dict(value)),
+            since=_cursor(value["since"]),
+            watermark=_optional_text(value["watermark"]),
+            largest=_cursor(value["largest"]),
+            version=None if value["version"] is None else _number(value["version"]),
+            fingerprint=_optional_text(value["fingerprint"]),
+            table=_mapping(value["table"]),
+        )
+
+
+@dataclass(frozen=True)
+class Bookmark:
+    """A stream's entry in the state.
+
+    `value` is a moment as ISO 8601 text, or the key of an append-only table. `source` is where it came from,
+    `structure` what was sent last, `fingerprint` the table's when it was last read whole or caught up with, `table`
+    what else it looked like then; `overlap` is a digest of the rows that the next run reads again. `unfinished` is a
+    pass that was cut short, `version` the last one that a target was told to activate.
+    """
+
+    key: str | None = None
+    value: Cursor | None = None
+    source: Identity | None = None
+    structure: Structure | None = None
+    fingerprint: str | None = None
+    table: Mapping[str, Any] = field(default_factory=dict)
+    overlap: Buckets = ()
+    unfinished: Pass | None = None
+    version: int | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """True when no run has finished the stream."""
+        return self.structure is None
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return {
+            "format": FORMAT,
+            "replication_key": self.key,
+            "replication_key_value": self.value,
+            "source": self.source.to_state() if self.source else None,
+            "schema": self.structure.to_state() if self.structure else None,
+            "fingerprint": self.fingerprint,
+            "table": dict(self.table),
+            "overlap": [[*pair] for pair in self.overlap],
+            "position": self.unfinished.to_state() if self.unfinished else None,
+            "version": self.version,
+        }
+
+    @classmethod
+    def from_state(cls, stream: str, value: object) -> Bookmark:
+        """Read an entry; StateError names the stream. To pass over what cannot be read is a silent restart."""
+        try:
+            return _read(_mapping(value))
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise StateError(f"state: the bookmark of stream {stream} cannot be read; {REPAIR}") from None
+
+
+def read_bookmarks(state: Mapping[str, Any]) -> dict[str, Bookmark]:
+    """Read the bookmarks of a state by stream; StateError when it is not a tap's."""
+    entries = state.get("bookmarks", {})
+    if not isinstance(entries, dict):
+        raise StateError(f"state: `bookmarks` must be an object; {REPAIR}")
+    return {stream: Bookmark.from_state(stream, entry) for stream, entry in entries.items()}
+
+
+def check_state(state: Mapping[str, Any]) -> None:
+    """Refuse a state that is not a tap's; StateError names the stream."""
+    read_bookmarks(state)
+
+
+def _read(entry: Mapping[str, Any]) -> Bookmark:
+    if entry.get("format", FORMAT) != FORMAT:
+        raise ValueError("format")
+    source, schema, position = entry.get("source"), entry.get("schema"), entry.get("position")
+    key = _optional_text(entry.get("replication_key"))
+    return Bookmark(
+        key=key,
+        value=_cursor(entry.get("replication_key_value")),
+        source=None if source is None else Identity.from_state(_mapping(source)),
+        structure=None if schema is None else _structure(schema),
+        fingerprint=_optional_text(entry.get("fingerprint")),
+        table=_mapping(entry.get("table") or {}),
+        overlap=tuple((_text(bucket), _text(digest)) for bucket, digest in entry.get("overlap") or ()),
+        unfinished=None if position is None else Pass.from_state(_mapping(position)),
+        version=None if entry.get("version") is None else _number(entry["version"]),
+    )
+
+
+def _structure(value: object) -> Structure:
+    structure = Structure.from_state(value)
+    if structure is None:
+        raise ValueError("schema")
+    return structure
+
+
+def _mapping(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _optional_text(value: object) -> str | None:
+    return None if value is None else _text(value)
+
+
+def _number(value: object) -> int:
+    if type(value) is not int:
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _cursor(value: object) -> Cursor | None:
+    """A moment, the key of an append-only table, or none yet."""
+    if value is None or type(value) is int:
+        return value
+    text = _text(value)
+    parse_moment(text)
+    return text

@@ -1,0 +1,147 @@
+"""The rows that are read again each night, and how they are kept from being sent again (pure).
+
+A bookmark alone loses rows that commit late, so every run reads again from somewhat before it. What is read there is
+compared with a digest of the last run's: rows fall into buckets by their cursor (ten minutes, or a thousand keys), and
+a bucket whose rows are the same as last time is not sent. Rows are held until their bucket is whole, within a limit
+beyond which they are sent whatever they are: a row that comes twice does no harm, one that does not come is lost.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from hashlib import blake2b
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from tap_opendental.bookmarks import Buckets, Cursor
+
+UNSET = "unset"
+_BUCKET_KEYS = 1_000
+_BUCKET_TEXT = len("2024-06-28T18:0")
+_DIGEST_BYTES = 8
+_MODULUS = 1 << (8 * _DIGEST_BYTES)
+# Rows dated in the future are read each time too; should they lie in very many buckets, the newest are remembered.
+_MOST_BUCKETS = 100
+MOST_HELD_BYTES = 32 * 1_048_576
+
+
+@dataclass(frozen=True)
+class Reach:
+    """How far before its bookmark a stream is read again: seconds, or keys of an append-only table."""
+
+    seconds: int = 3600
+    keys: int = 10_000
+
+    def begin(self, bookmark: Cursor) -> Cursor:
+        """Where to read from: the beginning of a bucket, so that buckets are read whole. The form stays the same.
+
+        A moment keeps its zone; of year 1, from which nothing can be taken off, the bookmark itself is returned.
+        """
+        if isinstance(bookmark, int):
+            return (bookmark - self.keys) // _BUCKET_KEYS * _BUCKET_KEYS
+        moment = datetime.fromisoformat(bookmark)
+        try:
+            early = moment - timedelta(seconds=self.seconds)
+        except OverflowError:
+            return bookmark
+        return early.replace(minute=early.minute // 10 * 10, second=0, microsecond=0).isoformat()
+
+
+def name_bucket(cursor: Cursor | None) -> str:
+    """Name the bucket of a row: ten minutes of ISO 8601 text, a thousand keys, or `unset`."""
+    if cursor is None:
+        return UNSET
+    return str(cursor // _BUCKET_KEYS) if isinstance(cursor, int) else cursor[:_BUCKET_TEXT]
+
+
+class Overlap:
+    """Holds back what the last run sent already, and makes the digest for the next one.
+
+    `remembered` is the last run's digest; `since` the bucket-aligned cursor from which this run reads, None for all.
+    """
+
+    def __init__(self, remembered: Buckets, *, most_held_bytes: int = MOST_HELD_BYTES) -> None:
+        self._remembered = dict(remembered)
+        self._held: defaultdict[str, list[str]] = defaultdict(list)
+        self._held_bytes = 0
+        self._most = most_held_bytes
+        self._sums: Counter[str] = Counter()
+        self._counts: Counter[str] = Counter()
+        self._met = 0
+
+    @property
+    def met(self) -> int:
+        """How many rows with a cursor were seen."""
+        return self._met
+
+    def admit(self, lines: Sequence[str], cursors: Sequence[Cursor | None], keep_from: Cursor | None) -> list[str]:
+        """Return the rows that go out now, in order; buckets before `keep_from` need no digest any more."""
+        floor = None if keep_from is None else name_bucket(keep_from)
+        now = []
+        for line, cursor in zip(lines, cursors, strict=True):
+            bucket = name_bucket(cursor)
+            self._met += bucket != UNSET
+            if floor is None or bucket == UNSET or not _is_before(bucket, floor):
+                self._add(bucket, line)
+            if bucket in self._remembered:
+                self._held[bucket].append(line)
+                self._held_bytes += len(line)
+            else:
+                now.append(line)
+        if self._held_bytes > self._most:
+            now += self.release()
+        return now
+
+    def release(self) -> list[str]:
+        """Give up comparing, and return all rows that were held back: before a position is written, for one."""
+        held = [line for lines in self._held.values() for line in lines]
+        self._held.clear()
+        self._held_bytes = 0
+        self._remembered.clear()
+        return held
+
+    def finish(self) -> list[str]:
+        """Return the held rows of those buckets that are not what they were."""
+        changed = [
+            line
+            for bucket, lines in self._held.items()
+            if self._remembered.get(bucket) != _digest(len(lines), sum(map(_hash, lines)))
+            for line in lines
+        ]
+        self._held.clear()
+        return changed
+
+    def digest(self, begin: Cursor | None) -> Buckets:
+        """Digest of the buckets from `begin` on, for the state."""
+        floor = None if begin is None else name_bucket(begin)
+        wanted = [b for b in self._counts if b == UNSET or floor is None or not _is_before(b, floor)]
+        newest = sorted(wanted, key=lambda bucket: (len(bucket), bucket))[-_MOST_BUCKETS:]
+        return tuple((bucket, _digest(self._counts[bucket], self._sums[bucket])) for bucket in newest)
+
+    def _add(self, bucket: str, line: str) -> None:
+        self._sums[bucket] = (self._sums[bucket] + _hash(line)) % _MODULUS
+        self._counts[bucket] += 1
+
+
+def _is_before(bucket: str, floor: str) -> bool:
+    """Compare names of buckets of one kind: text of one length, or whole numbers."""
+    if floor.lstrip("-").isdecimal():
+        return int(bucket) < int(floor)
+    return bucket < floor
+
+
+def _hash(line: str) -> int:
+    return int.from_bytes(blake2b(line.encode(), digest_size=_DIGEST_BYTES).digest(), "big")
+
+
+def _digest(count: int, total: int) -> str:
+    return f"{count}:{total % _MODULUS:016x}"
+
+
+def find_largest(cursors: Iterable[Cursor | None]) -> Cursor | None:
+    """Return the largest cursor, None when no row has one; text of one form is in the order of time."""
+    return max((cursor for cursor in cursors if cursor is not None), default=None)

@@ -1,0 +1,103 @@
+"""One page after another from the source: at its pace, checked for warnings, tried again when the server faltered."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any
+
+import backoff
+
+from tap_opendental.connector import TIMEOUT_CODES, TRANSIENT_CODES
+from tap_opendental.errors import OpenDentalError
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Sequence
+
+    from tap_opendental.extraction.pace import Pace
+    from tap_opendental.extraction.pages import Answer, Row, Statement
+    from tap_opendental.source import Source
+
+# Waits of up to 1, 2, 4, 8 ... seconds, each a random share of that, so that runs that lost one server at one moment
+# do not come back at one moment: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
+_LONGEST_WAIT = 30
+
+
+class TransientError(OpenDentalError):
+    """The server faltered in a way that another try may mend; `cause` is the error to raise once tries are used up."""
+
+    def __init__(self, cause: OpenDentalError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
+class PageReader:
+    """Reads the pages of one table; call it as `extraction.pages.Reader` says.
+
+    `texts` is how many columns of a row are text or bytes, `tries` how often a page is asked for at most. A snapshot
+    dies with its connection, so within one nothing is tried again (`keeps_snapshot`).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        table: str,
+        pace: Pace,
+        *,
+        texts: int,
+        tries: int,
+        stop_if_asked: Callable[[], None],
+        logger: logging.Logger,
+        keeps_snapshot: bool = False,
+    ) -> None:
+        self._source = source
+        self._table = table
+        self._pace = pace
+        self._texts = texts
+        self._stop_if_asked = stop_if_asked
+        self._logger = logger
+        self._attempt = backoff.on_exception(
+            partial(backoff.expo, max_value=_LONGEST_WAIT),
+            TransientError,
+            max_tries=1 if keeps_snapshot else tries,
+            jitter=backoff.full_jitter,
+            on_backoff=self._before_next_try,
+            logger=None,
+        )(self._ask)
+
+    def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
+        """Read a page; the last error when all tries failed."""
+        self._pace.wait()
+        try:
+            answer: Answer = self._attempt(ask)
+        except TransientError as error:
+            raise error.cause from None
+        return answer
+
+    def _ask(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
+        begin = time.monotonic()
+        try:
+            answer = ask(partial(self._source.fetch, table=self._table), self._pace.rows)
+        except OpenDentalError as error:
+            if error.mysql_code in TIMEOUT_CODES:
+                self._pace.failed()
+            if error.mysql_code in TRANSIENT_CODES:
+                raise TransientError(error) from None
+            raise
+        seconds = time.monotonic() - begin
+        self._pace.note(answer.examined, self._count_bytes(answer.rows), seconds, found=len(answer.rows))
+        return answer
+
+    def _before_next_try(self, details: Any) -> None:  # noqa: ANN401 - backoff's dictionary
+        self._stop_if_asked()
+        error = details["exception"]
+        self._logger.warning("%s; trying the page again (try %d failed)", error, details["tries"])
+        self._source.disconnect()  # the next try opens another connection, or fails and is tried again
+
+    def _count_bytes(self, rows: Sequence[Row]) -> int:
+        """Characters of the page's text and bytes of its blobs: close enough to bytes to bound memory by."""
+        apart = range(1, self._texts)
+        others = sum(len(row[place]) for place in apart for row in rows if row[place] is not None)
+        return sum(map(len, map(itemgetter(0), rows))) + others

@@ -1,0 +1,56 @@
+"""Everything a stream must know of its table; how it was judged is not among it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from tap_opendental.drift import Adoption
+    from tap_opendental.extraction.lines import Column
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """One table as it is to be read.
+
+    `name` is the stream's, `table` the table's own: they differ where a name is not safe for every target. `columns`
+    are in the table's order, secrets left out. `primary_key` are property names, `key` the columns that order pages,
+    empty of a table without a key. `cursor` is the column that shows changes, if there is one, and `incremental`
+    whether to go by it; an `append_only` table has its growing key there. `saves_each_range` asks for a position in the
+    state after every range. `contents` says what each column's values depend on, `adoption` what to do about a moved
+    structure. `misfit` says what of tables.yml does not fit, for which the stream is not read.
+    """
+
+    name: str
+    table: str
+    columns: tuple[Column, ...]
+    primary_key: tuple[str, ...]
+    key: tuple[str, ...]
+    contents: Mapping[str, str]
+    adoption: Adoption
+    cursor: Column | None = None
+    incremental: bool = False
+    append_only: bool = False
+    cursor_indexed: bool = False
+    cursor_in_local_time: bool = False
+    saves_each_range: bool = False
+    keyed_by_number: frozenset[str] = field(default_factory=frozenset)
+    page_rows: int = 5000
+    mean_row_bytes: int = 0
+    misfit: str | None = None
+
+    @property
+    def cursor_name(self) -> str | None:
+        """The replication key that a catalog may name."""
+        return self.cursor.name if self.cursor else None
+
+
+def identify_columns(key: Collection[str], contents: Mapping[str, str]) -> str:
+    """Sixteen digits that differ when other columns are sent, other values in them, or in another order of pages."""
+    text = json.dumps([[*key], [[*pair] for pair in contents.items()]])
+    return sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,119 @@
+"""Where a stream goes on: what it remembers against what its table looks like now (pure)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tap_opendental.settings import parse_moment
+
+if TYPE_CHECKING:
+    from tap_opendental.bookmarks import Bookmark, Buckets, Cursor, Pass
+    from tap_opendental.extraction.facts import TableState
+    from tap_opendental.extraction.overlap import Reach
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How the stream is to be read now, whatever it remembers.
+
+    `key` is the replication key of an incremental stream, None for a full table; `sent` identifies the columns;
+    `has_grown` says that old rows may hold values that were never sent; `rebase` that the state is of another server,
+    and the user wants it read anew; `start_date` where a first read begins.
+    """
+
+    key: str | None
+    sent: str
+    has_grown: bool = False
+    append_only: bool = False
+    rebase: bool = False
+    start_date: str | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a pass begins.
+
+    `since` is the cursor from which rows are read, None for all; `replaces` says that rows of the target that do not
+    come are gone (ACTIVATE_VERSION at the end); `unfinished` is the pass to go on with; `notice` what to tell.
+    """
+
+    since: Cursor | None = None
+    replaces: bool = False
+    remembered: Buckets = ()
+    unfinished: Pass | None = None
+    notice: str | None = None
+
+
+def choose_start(
+    wish: Wish, bookmark: Bookmark, table: TableState, reach: Reach, *, largest_key: int | None = None
+) -> Start:
+    """Choose where to begin. `largest_key` is the table's largest key now, of an append-only table with a bookmark.
+
+    A bookmark is passed over never in silence: `notice` says why a table is read whole.
+    """
+    unfinished = bookmark.unfinished
+    if unfinished is not None and not wish.rebase and _goes_on(wish, unfinished, table):
+        return Start(unfinished.since, unfinished.version is not None, unfinished=unfinished)
+    if wish.key is None:
+        return Start(replaces=True)
+    if bookmark.value is None:
+        return _read_whole(wish)
+    return _go_on(wish, bookmark, _went_back(wish, bookmark, table, largest_key), reach)
+
+
+def _go_on(wish: Wish, bookmark: Bookmark, went_back: str | None, reach: Reach) -> Start:
+    if bookmark.key != wish.key:
+        return _read_whole(wish, f"goes by {wish.key} now and by {bookmark.key} before: it is read whole once")
+    if went_back:
+        return rebase(wish, f"{went_back}: it is read whole, and rows that are gone are removed at the target")
+    if wish.has_grown or bookmark.value is None:
+        return _read_whole(wish, "has new columns and is read whole once")
+    return Start(reach.begin(bookmark.value), remembered=bookmark.overlap)
+
+
+def _read_whole(wish: Wish, notice: str | None = None) -> Start:
+    return Start(None if wish.append_only else read_start_date(wish.start_date), notice=notice)
+
+
+def rebase(wish: Wish, notice: str) -> Start:
+    """Read the table whole and let the target remove what is gone; with a start_date, only read it: older rows stay."""
+    if wish.start_date and not wish.append_only:
+        return Start(read_start_date(wish.start_date), notice=notice)
+    return Start(replaces=True, notice=notice)
+
+
+def is_unchanged(wish: Wish, bookmark: Bookmark, fingerprint: str | None) -> bool:
+    """True when no row changed since the last run read them, and the same columns would be sent as then."""
+    return (
+        fingerprint is not None
+        and bookmark.fingerprint == fingerprint
+        and bookmark.unfinished is None
+        and not (wish.rebase or wish.has_grown or bookmark.is_new)
+        and bookmark.key == wish.key
+    )
+
+
+def read_start_date(start_date: str | None) -> str | None:
+    """A start_date in the form in which pages compare."""
+    return parse_moment(start_date).isoformat(" ") if start_date else None
+
+
+def _goes_on(wish: Wish, unfinished: Pass, table: TableState) -> bool:
+    """True when a pass that was cut short is still one of this table, these columns and this kind."""
+    is_full = wish.key is None
+    return (
+        unfinished.sent == wish.sent
+        and not table.went_back(unfinished.table)
+        and (not is_full or (unfinished.version is not None and unfinished.since is None))
+    )
+
+
+def _went_back(wish: Wish, bookmark: Bookmark, table: TableState, largest_key: int | None) -> str | None:
+    if wish.rebase:
+        return "its bookmark is of another server"
+    if why := table.went_back(bookmark.table):
+        return f"{why} (was a backup restored?)"
+    if wish.append_only and isinstance(bookmark.value, int) and (largest_key is None or largest_key < bookmark.value):
+        return "it ends before its bookmark (was a backup restored?)"
+    return None
