@@ -54,6 +54,7 @@ class BatchFolder:
             self._name, self._folder, self._lock = _make_folder(self._root)
         self.path = root / self._name
         self._numbers = count(1)
+        self._is_closed = False
 
     def write(self, stream: str, chunks: Iterable[bytes], suffix: str) -> str:
         """Write a new file and return its file:// URL; compressed by gzip if the suffix ends in `.gz`.
@@ -76,8 +77,11 @@ class BatchFolder:
 
     def close(self) -> None:
         """Free the lock. An empty folder goes; files stay, since a target may not have read them yet."""
+        if self._is_closed:
+            return
+        self._is_closed = True
         with suppress(OSError):
-            if os.listdir(self._folder) == [_LOCK]:
+            if _is_empty(self._folder):
                 _remove(self._root, self._name, self._folder)
         for descriptor in (self._lock, self._folder, self._root):
             os.close(descriptor)
@@ -101,7 +105,7 @@ def choose_root(storage_root: str | None) -> Path:
     Raises ConfigError for any other storage, and for a path that a URL would have to escape: stock targets do not
     undo that, others do.
     """
-    if storage_root is None:
+    if not storage_root:
         return _require_plain(Path(tempfile.gettempdir()) / f"opendental-batches-{os.geteuid()}")
     scheme, separator, path = storage_root.rpartition("://")
     if separator and scheme != "file":
@@ -119,12 +123,21 @@ def _require_plain(root: Path) -> Path:
 
 
 def _open_root(root: Path) -> int:
-    """Open the folder that holds the runs' folders, made if need be, and see that it is safe to use."""
+    """Open the folder that holds the runs' folders, made if need be; its parents are not made."""
     if root.is_symlink():
         raise ConfigError(f"{_SETTING}: {root} is a symbolic link; name the folder itself")
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    root.mkdir(mode=0o700, exist_ok=True)
     descriptor = os.open(root, _FOLDER)
-    facts = os.fstat(descriptor)
+    try:
+        _refuse_unsafe(root, os.fstat(descriptor))
+    except ConfigError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _refuse_unsafe(root: Path, facts: os.stat_result) -> None:
+    """Raise ConfigError where somebody else could put a folder of his own in the place of the run's."""
     if facts.st_uid != os.geteuid():
         raise ConfigError(
             f"{_SETTING}: {root} belongs to user {facts.st_uid}, and the tap runs as user {os.geteuid()}; name a "
@@ -132,7 +145,6 @@ def _open_root(root: Path) -> int:
         )
     if facts.st_mode & stat.S_IWOTH and not facts.st_mode & stat.S_ISVTX:
         raise ConfigError(f"{_SETTING}: anybody may write to {root}; take that right away, or name another folder")
-    return descriptor
 
 
 def _make_folder(root: int) -> tuple[str, int, int]:
@@ -156,6 +168,7 @@ def _take_lock(folder: int) -> int | None:
     """Lock the folder's lock file, made if need be; None when another process holds it."""
     lock = os.open(_LOCK, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600, dir_fd=folder)
     try:
+        os.fchmod(lock, 0o600)
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
@@ -189,7 +202,7 @@ def _remove_if_free(root: int, name: str, folder: int) -> bool:
     if facts.st_uid != os.geteuid() or (lock := _take_lock(folder)) is None:
         return False
     try:
-        if os.listdir(folder) != [_LOCK] and time.time() - facts.st_mtime < _KEEP_SECONDS:
+        if not _is_empty(folder) and time.time() - facts.st_mtime < _KEEP_SECONDS:
             return False
         _remove(root, name, folder)
         return True
@@ -197,9 +210,13 @@ def _remove_if_free(root: int, name: str, folder: int) -> bool:
         os.close(lock)
 
 
+def _is_empty(folder: int) -> bool:
+    return os.listdir(folder) == [_LOCK]
+
+
 def _remove(root: int, name: str, folder: int) -> None:
-    """Remove a folder and its files, the lock as the last of them; never what a symbolic link points at."""
-    for file in sorted(os.listdir(folder), key=lambda file: file == _LOCK):
+    """Remove a folder and its files; never what a symbolic link points at."""
+    for file in os.listdir(folder):
         os.unlink(file, dir_fd=folder)
     os.rmdir(name, dir_fd=root)
 
