@@ -17,7 +17,7 @@ export UV_PYTHON_DOWNLOADS := never
 export UV_NO_PROGRESS := 1
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help demo test test-unit test-integration test-e2e test-all bench lint format servers browser install plugins lock down clean
+.PHONY: help demo test test-unit test-integration test-e2e test-all bench bench-discovery bench-unchanged bench-extraction bench-frontdesk bench-memory client lint format servers browser install plugins lock down clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,8 +40,25 @@ test-e2e: install plugins ## tests of the whole pipeline through Meltano
 test-all: servers browser $(UV) $(TEST_TOOLS) ## unit and integration tests on every Python from 3.11 to 3.13 that is present
 	@scripts/test-all-pythons.sh
 
-bench: install ## measure against peers: what the analysis of a schema costs
-	@.venv/bin/python tests/bench/bench_discovery.py
+bench: bench-discovery bench-unchanged bench-extraction bench-frontdesk ## measure all but memory, and write docs/benchmarks.md (half an hour)
+
+bench-discovery: install ## what the analysis of a schema costs, beside SQLAlchemy's inspector
+	@.venv/bin/python tests/bench/bench_discovery.py --write
+
+bench-unchanged: install ## what a night costs in which nothing changed
+	@.venv/bin/python tests/bench/bench_unchanged.py --write
+
+bench-extraction: install client ## rows a second and CPU per row, beside the server's client and the SDK's own tap
+	@.venv/bin/python tests/bench/bench_extraction.py --write
+
+bench-frontdesk: install client ## what the front desk waits for while a large table is loaded
+	@.venv/bin/python tests/bench/bench_frontdesk.py --write
+
+bench-memory: install ## peak memory on 5 million rows (slow, 30 GB of disk)
+	@.venv/bin/python tests/bench/bench_memory.py --write
+
+client:
+	@tests/bench/install-client.sh
 
 lint: $(VENV) ## ruff, mypy and the import contracts
 	@.venv/bin/python scripts/run_tests.py lint

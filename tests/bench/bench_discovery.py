@@ -1,7 +1,7 @@
 # ruff: noqa: T201 - a program that a person starts and reads
-"""What the complete analysis costs beside SQLAlchemy's inspector on the same database: `make bench`, never a test.
+"""What the complete analysis costs beside SQLAlchemy's inspector on the same database: `make bench-discovery`.
 
-    .venv/bin/python tests/bench/bench_discovery.py [--patients 20] [--runs 5] [--storage MyISAM]
+    .venv/bin/python tests/bench/bench_discovery.py [--patients 20] [--runs 5] [--storage MyISAM] [--write]
 
 Starts a sandbox of its own in a temporary directory, measures each contender in processes of its own, prints medians,
 and removes the sandbox. Statements are those that SQLAlchemy sends; times begin before the first connection and after
@@ -19,22 +19,20 @@ import argparse
 import json
 import subprocess
 import sys
-import tempfile
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from report import publish, render_origin, render_table
+from servers import filled_sandbox
 
 from opendental_analyze.sandbox.addresses import SOURCE, render_environment
-from opendental_analyze.sandbox.filling import Wish, fill_source
-from opendental_analyze.sandbox.sandbox import Sandbox
 from tap_opendental.discovery import SchemaDiscovery
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     Counts = tuple[int, int]
 
@@ -118,34 +116,24 @@ def measure_apart(contender: str, url: str) -> dict[str, float]:
     return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
-@contextmanager
-def filled_sandbox(patients: int, storage: str) -> Iterator[str]:
-    """The source's URL for its reader; the sandbox is gone at the end."""
-    with tempfile.TemporaryDirectory(prefix="opendental-bench-", ignore_cleanup_errors=True) as directory:
-        root = Path(directory)
-        root.chmod(0o755)
-        sandbox = Sandbox(root)
-        try:
-            sandbox.start()
-            fill_source(sandbox, Wish(engine=storage, patients=patients, seed=1), lambda *_: None)
-            yield render_environment(sandbox.state)["OPENDENTAL_SOURCE_URL"]
-        finally:
-            sandbox.shut_down(delete=True)
-
-
-def run(url: str, runs: int) -> None:
-    """Measure every contender in turn, so that a busy moment hits all of them, and print the medians."""
+def run(url: str, runs: int) -> str:
+    """Measure every contender in turn, so that a busy moment hits all of them: a table of the medians."""
     rounds = [{name: measure_apart(name, url) for name in CONTENDERS} for _ in range(runs)]
     medians = {
         name: {what: median(turn[name][what] for turn in rounds) for what in rounds[0][name]} for name in CONTENDERS
     }
     slowest = medians["inspector"]["seconds"]
-    print(f"{'':<18}{'tables':>8}{'columns':>9}{'statements':>12}{'seconds':>9}{'peak MB':>9}{'inspector takes':>17}")
-    for name, figures in medians.items():
-        print(
-            f"{name:<18}{figures['tables']:>8,.0f}{figures['columns']:>9,.0f}{figures['statements']:>12,.0f}"
-            f"{figures['seconds']:>9.2f}{figures['megabytes']:>9.0f}{slowest / figures['seconds']:>15.1f} x"
+    lines = [
+        (
+            name,
+            *(f"{figures[what]:,.0f}" for what in ("tables", "columns", "statements")),
+            f"{figures['seconds']:.2f}",
+            f"{figures['megabytes']:.0f}",
+            f"{slowest / figures['seconds']:.1f} x",
         )
+        for name, figures in medians.items()
+    ]
+    return render_table(("", "tables", "columns", "statements", "seconds", "peak MB", "inspector takes"), lines)
 
 
 def main() -> None:
@@ -154,15 +142,20 @@ def main() -> None:
     parser.add_argument("--patients", type=int, default=20)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--storage", choices=("MyISAM", "InnoDB", "mixed"), default="MyISAM")
+    parser.add_argument("--write", action="store_true", help="write the results into docs/benchmarks.md")
     parser.add_argument("--contender", choices=CONTENDERS, help=argparse.SUPPRESS)
     parser.add_argument("--url", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.contender:
         print(json.dumps(measure(options.contender, options.url)))
         return
-    print(f"{options.patients} patients on {options.storage}, medians of {options.runs} runs, each in its own process")
-    with filled_sandbox(options.patients, options.storage) as url:
-        run(url, options.runs)
+    origin = render_origin(
+        f"`make bench-discovery`: {options.patients} patients on {options.storage}, medians of {options.runs} runs, "
+        "each in its own process."
+    )
+    with filled_sandbox(options.patients, options.storage) as state:
+        table = run(render_environment(state)["OPENDENTAL_SOURCE_URL"], options.runs)
+    publish("discovery", f"{origin}\n\n{table}", write=options.write)
 
 
 if __name__ == "__main__":
