@@ -130,8 +130,8 @@ _MEANINGS: dict[int, tuple[type[OpenDentalError], str]] = {
     CR.CR_SSL_CONNECTION_ERROR: (
         ConfigError,
         (
-            "no encrypted connection to {address.host}:{address.port}: the server offers none (unset ssl_required), "
-            "or its certificate is not of the CA in ssl_ca"
+            "no encrypted connection to {address.host}:{address.port}: the server offers none; have TLS enabled there, "
+            "or unset ssl_ca and ssl_required, which ask for it"
         ),
     ),
     CR.CR_SERVER_LOST: _LOST,
@@ -269,6 +269,9 @@ def explain(error: BaseException | None, address: SourceAddress, *, table: str |
 
     An error without a code is a connection that broke in mid-answer (packets out of order, a socket that is gone).
     """
+    handshake = getattr(error, "original_exception", None)
+    if isinstance(handshake, ssl.SSLError) and not isinstance(handshake, ssl.SSLEOFError):
+        return _explain_handshake(handshake, address)
     code = error.args[0] if error and error.args and isinstance(error.args[0], int) else 0
     code = code or CR.CR_SERVER_LOST
     where = f" while reading table {table}" if table else ""
@@ -276,3 +279,21 @@ def explain(error: BaseException | None, address: SourceAddress, *, table: str |
     explained = kind(message.format(address=address, table=table, where=where, code=code))
     explained.mysql_code = code
     return explained
+
+
+def _explain_handshake(error: ssl.SSLError, address: SourceAddress) -> ConfigError:
+    """Say why TLS failed, which PyMySQL reports as a host that does not answer.
+
+    OpenSSL's reasons are fixed sentences that name at most the host that was asked for.
+    """
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return ConfigError(
+            f"the certificate of {address.host}:{address.port} is refused ({error.verify_message.rstrip('.')}): check "
+            "settings ssl_ca and host, and that the certificate is of that CA, of today and for that host; if all that "
+            "is right, another machine answers in the server's place"
+        )
+    reason = getattr(error, "reason", None) or "handshake failed"
+    return ConfigError(
+        f"no encrypted connection to {address.host}:{address.port} ({reason}): the server must speak TLS 1.2 or later; "
+        "check settings ssl_ca, ssl_cert and ssl_key"
+    )

@@ -109,6 +109,16 @@ class PartialRunError(OpenDentalError):
     exit_code = ExitCode.PARTIAL
 
 
+class LockedError(OpenDentalError):
+    """Another run reads the stream for the same destination, and did not end in time."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class LockLostError(OpenDentalError):
+    """The stream's lock is no longer ours: another run may have begun to read it."""
+
+
 class StateError(OpenDentalError):
     """The state cannot be read: going on would start from the beginning, or from the wrong place, in silence."""
 

@@ -12,7 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from tap_opendental.connector import create_source_engine, plain_errors
-from tap_opendental.errors import OpenDentalError
+from tap_opendental.errors import LockedError, LockLostError, OpenDentalError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,16 +29,6 @@ _SLICE_SECONDS = 2
 _CHECK_SECONDS = 5.0
 
 logger = logging.getLogger("tap-opendental")
-
-
-class LockedError(OpenDentalError):
-    """Another run reads the stream for the same destination, and did not end in time."""
-
-    exit_code = 13  # type: ignore[assignment]  # LOCKED
-
-
-class LockLostError(OpenDentalError):
-    """The stream's lock is no longer ours: another run may have begun to read it."""
 
 
 class StreamLocks:

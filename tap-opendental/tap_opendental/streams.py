@@ -352,6 +352,8 @@ class TableStream(Stream):
         """Say that the stream is whole: to the target, and in the state."""
         if self._rehearses:
             return
+        if self._lock:
+            self._lock.require(at_once=True)
         done, before = walk.progress, self._bookmark
         structure = Structure(self._plan.adoption.remember, self._contents)
         if done.version is not None or before.is_new or before.structure != structure:

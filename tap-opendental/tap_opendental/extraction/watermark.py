@@ -91,15 +91,18 @@ _NEXT = {
     (_WITHOUT_TRANSACTIONS, ER.UNKNOWN_TABLE): _CLOCK,
 }
 
-_MISSING = "is not there: create it as the documentation says, name it as database.function, or unset the setting"
-_REFUSED = "may not be called by this user: GRANT EXECUTE ON FUNCTION, or unset the setting"
-_POWERLESS = "may not do its work: its definer must exist, with the rights PROCESS and EXECUTE, or unset the setting"
+# To a user without the right, the server says the same of a function that is there and of one that is not.
+_MISSING = (
+    "is not there for this user: create it as the documentation says, GRANT EXECUTE ON FUNCTION on it, "
+    "or unset the setting"
+)
+_POWERLESS = "cannot do its work: its definer must exist, with the rights PROCESS and EXECUTE"
 _FUNCTION_ERRORS = {
     ER.SP_DOES_NOT_EXIST: _MISSING,
+    ER.PROCACCESS_DENIED_ERROR: _MISSING,
+    ER.DBACCESS_DENIED_ERROR: _MISSING,
     ER.BAD_DB_ERROR: _MISSING,
     ER.SP_WRONG_NO_OF_ARGS: _MISSING,
-    ER.PROCACCESS_DENIED_ERROR: _REFUSED,
-    ER.DBACCESS_DENIED_ERROR: _REFUSED,
     ER.SPECIFIC_ACCESS_DENIED_ERROR: _POWERLESS,
     ER.NO_SUCH_USER: _POWERLESS,
 }
