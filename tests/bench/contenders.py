@@ -153,12 +153,13 @@ def jsonl_keys(job: Job) -> Iterator[int]:
 
 
 def csv_keys(job: Job) -> Iterator[int]:
-    """The first field of each CSV row in the files that BATCH messages name; the key is the table's first column."""
+    """The keys in the CSV files that BATCH messages name; each begins with a line of its columns' names."""
     csv.field_size_limit(LONGEST_VALUE)
     for file in _batch_files(job):
-        for row in csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline="")):
-            if row[0] != job.key:  # a line of headings
-                yield int(row[0])
+        rows = csv.reader(io.TextIOWrapper(file, encoding="utf-8", newline=""))
+        place = next(rows).index(job.key)
+        for row in rows:
+            yield int(row[place])
 
 
 def _batch_files(job: Job) -> Iterator[io.BufferedIOBase]:
