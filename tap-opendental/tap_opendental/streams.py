@@ -416,7 +416,10 @@ class TableStream(Stream):
     def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
         """Do nothing: the bookmark moved when the last row was out."""
 
-    def _write_state_message(self) -> None: ...
+    def _write_state_message(self) -> None:
+        """Leave STATE to the stream's own steps; `--test` shows the state as it was."""
+        if self._rehearses:
+            super()._write_state_message()
 
     def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
         """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""

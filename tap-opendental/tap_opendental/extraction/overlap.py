@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from tap_opendental.bookmarks import Buckets, Cursor
 
@@ -79,22 +79,21 @@ class Overlap:
         return self._met
 
     def admit(self, lines: Sequence[str], cursors: Sequence[Cursor | None], keep_from: Cursor | None) -> list[str]:
-        """Return the rows that go out now, in order; buckets before `keep_from` need no digest any more."""
-        floor = None if keep_from is None else name_bucket(keep_from)
+        """Return the rows that go out now, in order; rows before `keep_from` need no digest any more."""
+        self._met += len(cursors) - cursors.count(None)
+        for place in _find_recent(cursors, keep_from):
+            self._add(name_bucket(cursors[place]), lines[place])
+        if not self._remembered:
+            return list(lines)
         now = []
         for line, cursor in zip(lines, cursors, strict=True):
             bucket = name_bucket(cursor)
-            self._met += bucket != UNSET
-            if floor is None or bucket == UNSET or not _is_before(bucket, floor):
-                self._add(bucket, line)
             if bucket in self._remembered:
                 self._held[bucket].append(line)
                 self._held_bytes += len(line)
             else:
                 now.append(line)
-        if self._held_bytes > self._most:
-            now += self.release()
-        return now
+        return now + self.release() if self._held_bytes > self._most else now
 
     def release(self) -> list[str]:
         """Give up comparing, and return all rows that were held back: before a position is written, for one."""
@@ -127,6 +126,13 @@ class Overlap:
         self._counts[bucket] += 1
 
 
+def _find_recent(cursors: Sequence[Cursor | None], since: Cursor | None) -> list[int]:
+    """Places of the rows at or after a bucket's begin, and of those without a cursor."""
+    if since is None:
+        return [*range(len(cursors))]
+    return [place for place, cursor in enumerate(cursors) if cursor is None or cursor >= since]  # type: ignore[operator]
+
+
 def _is_before(bucket: str, floor: str) -> bool:
     """Compare names of buckets of one kind: text of one length, or whole numbers."""
     if floor.lstrip("-").isdecimal():
@@ -142,6 +148,7 @@ def _digest(count: int, total: int) -> str:
     return f"{count}:{total % _MODULUS:016x}"
 
 
-def find_largest(cursors: Iterable[Cursor | None]) -> Cursor | None:
+def find_largest(cursors: Sequence[Cursor | None]) -> Cursor | None:
     """Return the largest cursor, None when no row has one; text of one form is in the order of time."""
-    return max((cursor for cursor in cursors if cursor is not None), default=None)
+    known = [cursor for cursor in cursors if cursor is not None] if None in cursors else cursors
+    return max(known, default=None)  # type: ignore[type-var]
