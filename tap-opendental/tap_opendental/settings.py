@@ -149,8 +149,8 @@ PROPERTIES = th.PropertiesList(
     th.Property(
         "lock_name",
         th.StringType,
-        description="Runs with the same lock_name never read one stream at the same time. Name the destination. "
-        "Default: database and user.",
+        description="Runs of one database with the same lock_name never read one stream at the same time: name the "
+        "destination. Default: the user.",
     ),
     th.Property(
         "lock_wait_seconds",
@@ -294,7 +294,7 @@ class Settings:
             reach=Reach(config["overlap_seconds"], config["overlap_keys"]),
             watermark_function=config.get("watermark_function"),
             on_foreign_state=config["on_foreign_state"],
-            lock_name=config.get("lock_name") or f"{config['database']}.{config['user']}",
+            lock_name=f"{config['database']}.{config.get('lock_name') or config['user']}",
             lock_wait_seconds=config["lock_wait_seconds"],
             partial_is_ok=config["partial_exit"] == "ok",
             pace=_read_limits(config),

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
+from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tap_opendental.quoting import quote
@@ -80,13 +81,24 @@ def _to_state(value: Any) -> int | str | list[str]:  # noqa: ANN401 - whatever a
     return ["decimal", str(value)] if isinstance(value, Decimal) else value
 
 
-_READ: dict[str, Callable[[str], Any]] = {"bytes": b64decode, "float": float, "decimal": Decimal}
+def _read_bytes(text: str) -> bytes:
+    return b64decode(text, validate=True)
+
+
+_READ: dict[str, Callable[[str], Any]] = {"bytes": _read_bytes, "float": float, "decimal": Decimal}
 
 
 def _from_state(value: Any) -> Any:  # noqa: ANN401 - the way back
+    """What is not exactly what was written would go on from another row, or find none: ValueError or TypeError."""
     if isinstance(value, list):
         kind, text = value
-        return _READ[kind](text)
+        try:
+            found = _READ[kind](text)
+        except InvalidOperation:
+            raise ValueError(kind) from None
+        if _to_state(found) != value or not (isinstance(found, bytes) or isfinite(found)):
+            raise ValueError(kind)
+        return found
     if not isinstance(value, int | str) or isinstance(value, bool):
         raise TypeError(type(value).__name__)
     return value
