@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from tests.oracle import differing, read_columns, read_cursors, read_keys, read_raw, read_source
+from tests.oracle import differing, read_columns, read_keys, read_raw, read_source
 from tests.strategies import write_incremental
 
 from opendental_analyze.sandbox.addresses import SOURCE, render_environment
@@ -49,15 +49,14 @@ FOREIGN_SETTINGS = ("MELTANO_", "OPENDENTAL_", "TAP_OPENDENTAL_", "TARGET_OPENDE
 class Night:
     """What one run left behind.
 
-    `problems` maps tables to their differing keys, `moved` to the keys that this run wrote, `newest` to the keys of the
-    bookmark's own second. `log` is everything that the run printed or wrote into Meltano's logs.
+    `problems` maps tables to their differing keys, `moved` to the keys that this run wrote. `log` is everything that the
+    run printed or wrote into Meltano's logs.
     """
 
     returncode: int
     log: str
     problems: Mapping[str, Mapping[Key, str]]
     moved: Mapping[str, set[Key]]
-    newest: Mapping[str, set[Key]]
 
 
 @dataclass(frozen=True)
@@ -140,24 +139,15 @@ def run_night(pipeline: Pipeline) -> Night:
         begin = connection.exec_driver_sql("SELECT clock_timestamp() AT TIME ZONE 'UTC'").scalar_one()
     run = pipeline.meltano("run", "tap-opendental", "target-postgres")
     log = run.stdout + run.stderr + read_logs(pipeline.logs)
-    problems, moved, newest = {}, {}, {}
+    problems, moved = {}, {}
     if run.returncode == 0:
         columns, keys = read_columns(pipeline.source, SOURCE), read_keys(pipeline.source, SOURCE)
-        cursors = read_cursors(pipeline.source, SOURCE)
         for table, key in keys.items():
             expected = read_source(pipeline.source, table, columns[table], key)
             found = read_raw(pipeline.warehouse, table, columns[table], key)
-            if table in cursors:
-                newest[table] = keys_of_newest(expected, cursors[table])
-                moved[table] = read_moved(pipeline.warehouse, table, key, begin)
+            moved[table] = read_moved(pipeline.warehouse, table, key, begin)
             problems[table] = differing(expected, found)
-    return Night(run.returncode, log, problems, moved, newest)
-
-
-def keys_of_newest(rows: Any, cursor: str) -> set[Key]:
-    """Keys of the bookmark's own second, and of rows without a cursor (NULL or zero), which every run reads."""
-    newest = max((row[cursor] for row in rows.values() if row[cursor]), default=None)
-    return {key for key, row in rows.items() if row[cursor] in (newest, None)}
+    return Night(run.returncode, log, problems, moved)
 
 
 def read_moved(warehouse: sa.Engine, table: str, key: tuple[str, ...], begin: Any) -> set[Key]:

@@ -75,7 +75,7 @@ def test_the_summary_tells_deleted_rows_apart():
     keeping = Comparison("commlog", "INCREMENTAL", 3, 5, moved=1, deleted=2)
     lacking = Comparison("patient", "INCREMENTAL", 3, 2, moved=4, missing=1)
     text = demo.render_summary([keeping, lacking])
-    assert text.startswith("Tables that differ: 1. Rows of incremental tables that the second run moved: 5\n")
+    assert text.startswith("Tables that differ: 1. Rows that the second run moved: 5 (nothing had changed).\n")
     assert text.endswith("2 rows deleted at the source, which no bookmark can see.")
     assert "deleted" not in demo.render_summary([lacking])
 
