@@ -4,8 +4,9 @@ import io
 
 import pytest
 
+from tap_opendental.bookmarks import check_state
 from tap_opendental.errors import ConfigError, ExitCode, StateError
-from tap_opendental.inputs import check_catalog, check_state, checked_file, read_config_file, read_object
+from tap_opendental.inputs import check_catalog, checked_file, read_config_file, read_object
 from tap_opendental.settings import check_environment, describe_problem, drop_unset, find_unknown, parse_moment
 
 GOOD = {"replication_key": "DateTStamp", "replication_key_value": "2024-06-28T18:00:00+00:00"}
