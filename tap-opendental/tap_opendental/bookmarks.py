@@ -143,11 +143,11 @@ def _read(entry: Mapping[str, Any]) -> Bookmark:
     return Bookmark(
         key=key,
         value=_cursor(entry.get("replication_key_value")),
-        source=None if source is None else Identity.from_state(_mapping(source)),
+        source=None if source is None else _identity(_mapping(source)),
         structure=None if schema is None else _structure(schema),
         fingerprint=_optional_text(entry.get("fingerprint")),
-        table=_mapping(entry.get("table") or {}),
-        overlap=tuple((_text(bucket), _text(digest)) for bucket, digest in entry.get("overlap") or ()),
+        table=_mapping(entry.get("table", {})),
+        overlap=_buckets(entry.get("overlap", [])),
         unfinished=None if position is None else Pass.from_state(_mapping(position)),
         version=None if entry.get("version") is None else _number(entry["version"]),
     )
@@ -158,6 +158,16 @@ def _structure(value: object) -> Structure:
     if structure is None:
         raise ValueError("schema")
     return structure
+
+
+def _identity(value: Mapping[str, Any]) -> Identity:
+    return Identity.from_state({name: _text(part) for name, part in value.items()})
+
+
+def _buckets(value: object) -> Buckets:
+    if not isinstance(value, list):
+        raise TypeError(type(value).__name__)
+    return tuple((_text(bucket), _text(digest)) for bucket, digest in value)
 
 
 def _mapping(value: object) -> dict[str, Any]:

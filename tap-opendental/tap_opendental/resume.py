@@ -53,21 +53,22 @@ def choose_start(
     A bookmark is passed over never in silence: `notice` says why a table is read whole.
     """
     unfinished = bookmark.unfinished
-    if unfinished is not None and not wish.rebase and _goes_on(wish, unfinished, table):
+    lacks_rows = wish.append_only and _ends_before(bookmark, largest_key)
+    if unfinished is not None and _goes_on(wish, unfinished, table, lacks_rows=lacks_rows):
         return Start(unfinished.since, unfinished.version is not None, unfinished=unfinished)
     if wish.key is None:
         return Start(replaces=True)
+    if went_back := _went_back(wish, bookmark, table, lacks_rows=lacks_rows):
+        return rebase(wish, f"{went_back}: it is read whole, and rows that are gone are removed at the target")
+    return _go_on(wish, bookmark, reach)
+
+
+def _go_on(wish: Wish, bookmark: Bookmark, reach: Reach) -> Start:
     if bookmark.value is None:
         return _read_whole(wish)
-    return _go_on(wish, bookmark, _went_back(wish, bookmark, table, largest_key), reach)
-
-
-def _go_on(wish: Wish, bookmark: Bookmark, went_back: str | None, reach: Reach) -> Start:
     if bookmark.key != wish.key:
         return _read_whole(wish, f"goes by {wish.key} now and by {bookmark.key} before: it is read whole once")
-    if went_back:
-        return rebase(wish, f"{went_back}: it is read whole, and rows that are gone are removed at the target")
-    if wish.has_grown or bookmark.value is None:
+    if wish.has_grown:
         return _read_whole(wish, "has new columns and is read whole once")
     return Start(reach.begin(bookmark.value), remembered=bookmark.overlap)
 
@@ -99,21 +100,33 @@ def read_start_date(start_date: str | None) -> str | None:
     return parse_moment(start_date).isoformat(" ") if start_date else None
 
 
-def _goes_on(wish: Wish, unfinished: Pass, table: TableState) -> bool:
-    """True when a pass that was cut short is still one of this table, these columns and this kind."""
-    is_full = wish.key is None
+def _goes_on(wish: Wish, unfinished: Pass, table: TableState, *, lacks_rows: bool) -> bool:
+    """True when a pass that was cut short is still one of this server, this table, these columns and this kind.
+
+    A table that was created again or altered may have other rows behind the position, or another order. One that lacks
+    rows is read whole, and a pass that does so may go on.
+    """
+    replaces = unfinished.version is not None
     return (
-        unfinished.sent == wish.sent
+        not wish.rebase
+        and unfinished.sent == wish.sent
+        and unfinished.table.get("created") == table.created
         and not table.went_back(unfinished.table)
-        and (not is_full or (unfinished.version is not None and unfinished.since is None))
+        and (replaces or not lacks_rows)
+        and (wish.key is not None or (replaces and unfinished.since is None))
     )
 
 
-def _went_back(wish: Wish, bookmark: Bookmark, table: TableState, largest_key: int | None) -> str | None:
+def _went_back(wish: Wish, bookmark: Bookmark, table: TableState, *, lacks_rows: bool) -> str | None:
+    """Say why the target may hold rows that the source has lost, of a pass that was finished or begun; or None."""
     if wish.rebase:
         return "its bookmark is of another server"
-    if why := table.went_back(bookmark.table):
+    begun = bookmark.unfinished.table if bookmark.unfinished else {}
+    if why := table.went_back(begun) or table.went_back(bookmark.table):
         return f"{why} (was a backup restored?)"
-    if wish.append_only and isinstance(bookmark.value, int) and (largest_key is None or largest_key < bookmark.value):
-        return "it ends before its bookmark (was a backup restored?)"
-    return None
+    return "it ends before its bookmark (was a backup restored?)" if lacks_rows else None
+
+
+def _ends_before(bookmark: Bookmark, largest_key: int | None) -> bool:
+    """True when a table that is only added to ends before its bookmark."""
+    return isinstance(bookmark.value, int) and (largest_key is None or largest_key < bookmark.value)
