@@ -15,7 +15,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from tap_opendental.bookmarks import Buckets, Cursor
 
@@ -24,8 +24,9 @@ _BUCKET_KEYS = 1_000
 _BUCKET_TEXT = len("2024-06-28T18:0")
 _DIGEST_BYTES = 8
 _MODULUS = 1 << (8 * _DIGEST_BYTES)
-# Rows dated in the future are read each time too; should they lie in very many buckets, the newest are remembered.
-_MOST_BUCKETS = 100
+# A week of overlap, or a million keys. Rows dated in the future are read each time too; should they lie in very many
+# buckets, the newest are remembered.
+_MOST_BUCKETS = 1_000
 MOST_HELD_BYTES = 32 * 1_048_576
 
 
@@ -61,7 +62,7 @@ def name_bucket(cursor: Cursor | None) -> str:
 class Overlap:
     """Holds back what the last run sent already, and makes the digest for the next one.
 
-    `remembered` is the last run's digest; `since` the bucket-aligned cursor from which this run reads, None for all.
+    `remembered` is the last run's digest.
     """
 
     def __init__(self, remembered: Buckets, *, most_held_bytes: int = MOST_HELD_BYTES) -> None:
@@ -72,19 +73,29 @@ class Overlap:
         self._sums: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
         self._met = 0
+        self._sent = 0
 
     @property
     def met(self) -> int:
         """How many rows with a cursor were seen."""
         return self._met
 
+    @property
+    def holds_most(self) -> bool:
+        """True while more rows are held back than were sent: to release them would more than double what goes out."""
+        return sum(map(len, self._held.values())) > self._sent
+
     def admit(self, lines: Sequence[str], cursors: Sequence[Cursor | None], keep_from: Cursor | None) -> list[str]:
         """Return the rows that go out now, in order; rows before `keep_from` need no digest any more."""
         self._met += len(cursors) - cursors.count(None)
+        self._forget_before(keep_from)
         for place in _find_recent(cursors, keep_from):
             self._add(name_bucket(cursors[place]), lines[place])
-        if not self._remembered:
-            return list(lines)
+        now = self._hold_back(lines, cursors) if self._remembered else list(lines)
+        self._sent += len(now)
+        return now + self.release() if self._held_bytes > self._most else now
+
+    def _hold_back(self, lines: Sequence[str], cursors: Sequence[Cursor | None]) -> list[str]:
         now = []
         for line, cursor in zip(lines, cursors, strict=True):
             bucket = name_bucket(cursor)
@@ -93,33 +104,53 @@ class Overlap:
                 self._held_bytes += len(line)
             else:
                 now.append(line)
-        return now + self.release() if self._held_bytes > self._most else now
+        return now
+
+    def settle(self, cursor: Cursor | None) -> list[str]:
+        """Return the held rows of changed buckets before that of `cursor`, where rows come in the order of cursors."""
+        if cursor is None:
+            return []
+        floor = name_bucket(cursor)
+        return self._compare([bucket for bucket in self._held if not _is_wanted(bucket, floor)])
 
     def release(self) -> list[str]:
-        """Give up comparing, and return all rows that were held back: before a position is written, for one."""
+        """Return all rows that are held back: before a position is written, for one. Their buckets are not compared."""
         held = [line for lines in self._held.values() for line in lines]
+        for bucket in self._held:
+            del self._remembered[bucket]
         self._held.clear()
         self._held_bytes = 0
-        self._remembered.clear()
+        self._sent += len(held)
         return held
 
     def finish(self) -> list[str]:
         """Return the held rows of those buckets that are not what they were."""
-        changed = [
-            line
-            for bucket, lines in self._held.items()
-            if self._remembered.get(bucket) != _digest(len(lines), sum(map(_hash, lines)))
-            for line in lines
-        ]
-        self._held.clear()
+        return self._compare(list(self._held))
+
+    def _compare(self, buckets: Iterable[str]) -> list[str]:
+        """Let go of whole buckets; what is in those that changed goes out."""
+        changed = []
+        for bucket in buckets:
+            lines = self._held.pop(bucket)
+            self._held_bytes -= sum(map(len, lines))
+            if self._remembered[bucket] != _digest(len(lines), sum(map(_hash, lines))):
+                changed += lines
+        self._sent += len(changed)
         return changed
 
     def digest(self, begin: Cursor | None) -> Buckets:
         """Digest of the buckets from `begin` on, for the state."""
         floor = None if begin is None else name_bucket(begin)
-        wanted = [b for b in self._counts if b == UNSET or floor is None or not _is_before(b, floor)]
-        newest = sorted(wanted, key=lambda bucket: (len(bucket), bucket))[-_MOST_BUCKETS:]
+        wanted = [bucket for bucket in self._counts if _is_wanted(bucket, floor)]
+        newest = sorted(wanted, key=_by_age)[-_MOST_BUCKETS:]
         return tuple((bucket, _digest(self._counts[bucket], self._sums[bucket])) for bucket in newest)
+
+    def _forget_before(self, keep_from: Cursor | None) -> None:
+        """Keep memory bounded: a first load goes through the buckets of all years."""
+        if keep_from is not None and len(self._counts) > 2 * _MOST_BUCKETS:
+            floor = name_bucket(keep_from)
+            for bucket in [bucket for bucket in self._counts if not _is_wanted(bucket, floor)]:
+                del self._counts[bucket], self._sums[bucket]
 
     def _add(self, bucket: str, line: str) -> None:
         self._sums[bucket] = (self._sums[bucket] + _hash(line)) % _MODULUS
@@ -133,11 +164,20 @@ def _find_recent(cursors: Sequence[Cursor | None], since: Cursor | None) -> list
     return [place for place, cursor in enumerate(cursors) if cursor is None or cursor >= since]  # type: ignore[operator]
 
 
-def _is_before(bucket: str, floor: str) -> bool:
-    """Compare names of buckets of one kind: text of one length, or whole numbers."""
-    if floor.lstrip("-").isdecimal():
-        return int(bucket) < int(floor)
-    return bucket < floor
+def _is_wanted(bucket: str, floor: str | None) -> bool:
+    """True unless the bucket lies before `floor`; both are text of one length, or whole numbers."""
+    if floor is None or bucket == UNSET:
+        return True
+    return int(bucket) >= int(floor) if _is_number(floor) else bucket >= floor
+
+
+def _is_number(bucket: str) -> bool:
+    return bucket.lstrip("-").isdecimal()
+
+
+def _by_age(bucket: str) -> tuple[bool, int, str]:
+    """Order buckets from the oldest on, rows without a cursor at the end: they are never too many."""
+    return bucket == UNSET, int(bucket) if _is_number(bucket) else 0, bucket
 
 
 def _hash(line: str) -> int:

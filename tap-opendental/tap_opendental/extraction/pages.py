@@ -154,6 +154,11 @@ def list_stages(plan: PagePlan) -> list[Stage]:
     return ["changed", "unset"]
 
 
+def is_ordered_by_cursor(plan: PagePlan, stage: Stage) -> bool:
+    """True when the rows of a stage come in the order of their cursors."""
+    return stage == "changed" or plan.key == (plan.cursor,)
+
+
 def _goes_by_cursor(plan: PagePlan) -> bool:
     """True where an index finds changed rows: pages go by (cursor, key) then."""
     return plan.cursor_indexed and plan.cursor not in plan.key

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tap_opendental.extraction.overlap import UNSET, Overlap, Reach, find_largest
-from tap_opendental.extraction.pages import read_pages
+from tap_opendental.extraction.pages import is_ordered_by_cursor, read_pages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tap_opendental.bookmarks import Buckets, Cursor, Pass
     from tap_opendental.extraction.lines import LineFinisher
-    from tap_opendental.extraction.pages import PagePlan, Reader
+    from tap_opendental.extraction.pages import PagePlan, Reader, Stage
 
     CursorReader = Callable[[list[str]], list[Cursor | None]]
 
@@ -51,22 +51,31 @@ class Walk:
         start = self.progress.place if self._resumed else None
         for page in read_pages(self._read, self._plan, start):
             lines = self._finisher.finish(page.rows)
-            largest, wanted = self._sift(lines) if self._cursors else (None, lines)
-            self.progress = replace(self.progress, place=page.place, largest=largest)
-            yield wanted
+            if self._cursors:
+                lines = self._sift(lines, self._cursors(lines), page.place.stage)
+            self.progress = replace(self.progress, place=page.place)
+            yield lines
         if held := self._overlap.finish():
             yield held
+
+    @property
+    def may_pause(self) -> bool:
+        """True when `progress` is worth writing: the rows that are held back would have to go out for it.
+
+        Until it is known that the last run's rows are still there, it is not: a pass that goes on could not tell.
+        """
+        return not (self._overlap.holds_most or self.found_nothing)
 
     def release(self) -> list[str]:
         """Return the rows held back so far: they have to go out before `progress` may be written."""
         return self._overlap.release()
 
-    def _sift(self, lines: list[str]) -> tuple[Cursor | None, list[str]]:
-        """Hold back what the last run sent; the largest cursor so far comes with what is left."""
-        cursors = self._cursors(lines) if self._cursors else []
-        largest = find_largest((self.progress.largest, find_largest(cursors)))
-        self.progress = replace(self.progress, largest=largest)
-        return largest, self._overlap.admit(lines, cursors, self._keep_from())
+    def _sift(self, lines: list[str], cursors: list[Cursor | None], stage: Stage) -> list[str]:
+        """Hold back what the last run sent, and return the rest, with what turned out to have changed."""
+        last = find_largest(cursors)
+        self.progress = replace(self.progress, largest=find_largest((self.progress.largest, last)))
+        wanted = self._overlap.admit(lines, cursors, self._keep_from())
+        return wanted + (self._overlap.settle(last) if is_ordered_by_cursor(self._plan, stage) else [])
 
     def _keep_from(self) -> Cursor | None:
         bookmark = self.bookmark
