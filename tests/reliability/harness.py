@@ -1,0 +1,214 @@
+"""A tap and a target in a plain pipe, with something happening after the k-th line; and the comparison at the end."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tests.integration.conftest import clean_environment
+from tests.oracle import differing, plain_moment, read_columns, read_keys, read_source, rows_by_key
+from tests.reliability.oracle_target import STATE, read_state, read_tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import sqlalchemy as sa
+    from tests.oracle import Key
+
+BIN = Path(sys.executable).parent
+ORACLE = (sys.executable, "-I", "-S", str(Path(__file__).with_name("oracle_target.py")))
+F_SETPIPE_SZ = 1031  # of Linux; in Python's fcntl from 3.10 on, but not on every platform that type checkers know
+# A pipe of one page lets the tap run ahead of its reader by 4 KB only, some 20 lines.
+PIPE_BYTES = 4096
+RECORDS = (b'{"type":"RECORD"', b'{"type": "RECORD"')
+
+
+class Running(Protocol):
+    """A process that was started."""
+
+    pid: int
+
+    def wait(self) -> int:
+        """Return its exit code, or minus the signal that ended it, once it has ended."""
+
+
+class Start(Protocol):
+    """Starts a program with arguments, an environment, and descriptors for its output and its log."""
+
+    def __call__(self, command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> Running:
+        """Start it; both descriptors stay the caller's to close."""
+
+
+def by_command(command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> Running:
+    """Start a program of this environment as a user does."""
+    program, *arguments = command
+    return subprocess.Popen([str(BIN / program), *arguments], env=dict(environment), stdout=stdout, stderr=stderr)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one run ended: both exit codes, the lines and records that the target got, and the tap's stderr."""
+
+    code: int
+    target_code: int
+    lines: int
+    records: int
+    log: str
+
+    @property
+    def last_line(self) -> str:
+        """What the tap said last."""
+        return (self.log.splitlines() or [""])[-1]
+
+
+@dataclass(frozen=True)
+class Pipe:
+    """The tap with its config, the target, and the folder where the last state is.
+
+    A target's state is the last line of its standard output; the oracle target prints none and writes the file itself.
+    """
+
+    folder: Path
+    config: Mapping[str, Any]
+    start: Start
+    target: tuple[str, ...] = ()
+    target_environment: Mapping[str, str] = field(default_factory=clean_environment)
+    program: str = "tap-opendental"
+
+    @property
+    def state(self) -> dict[str, Any] | None:
+        """The state that the next run will start from."""
+        return read_state(self.folder)
+
+    def run(
+        self, at: Mapping[int, Callable[[Running], None]] | None = None, *, after: float | None = None, **settings: Any
+    ) -> Outcome:
+        """Run once, from the state in the folder, with some settings changed.
+
+        `at` holds what to do after the tap's k-th whole line was read; `after` so many seconds the tap is killed.
+        """
+        reading, writing = os.pipe()
+        fcntl.fcntl(writing, F_SETPIPE_SZ, PIPE_BYTES)
+        with tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as states:
+            tap = self.start(self._command(settings), clean_environment(), writing, log.fileno())
+            os.close(writing)
+            with _alarm(after, tap), self._start_target(states.fileno()) as target:
+                lines, records = _pump(reading, target, tap, dict(at or {}))
+                code = tap.wait()
+            self._keep_state(_read_all(states))
+            return Outcome(code, target.returncode, lines, records, _read_all(log).decode())
+
+    def settle(self, **settings: Any) -> Outcome:
+        """Run to the end without a fault; AssertionError with the tap's log when that fails."""
+        outcome = self.run(**settings)
+        assert (outcome.code, outcome.target_code) == (0, 0), outcome.log[-3000:]
+        return outcome
+
+    def copy(self, folder: Path) -> Pipe:
+        """The same pipe over a copy of the store."""
+        shutil.copytree(self.folder, folder, dirs_exist_ok=True)
+        return replace(self, folder=folder)
+
+    def _command(self, settings: Mapping[str, Any]) -> list[str]:
+        path, state = self.folder / "config.json", self.folder / STATE
+        path.write_text(json.dumps({**self.config, **settings}))
+        return [self.program, "--config", str(path), *(["--state", str(state)] if state.exists() else [])]
+
+    def _start_target(self, states: int) -> subprocess.Popen[bytes]:
+        command = self.target or (*ORACLE, str(self.folder))
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=states, env=dict(self.target_environment))
+
+    def _keep_state(self, states: bytes) -> None:
+        for state in states.splitlines()[-1:]:
+            (self.folder / STATE).write_bytes(state)
+
+
+@contextmanager
+def _alarm(seconds: float | None, tap: Running) -> Iterator[None]:
+    """Kill the tap some time after its start, or never."""
+    timer = threading.Timer(seconds or 0, send(signal.SIGKILL), [tap])
+    if seconds is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _pump(reading: int, target: subprocess.Popen[bytes], tap: Running, events: dict[int, Any]) -> tuple[int, int]:
+    """Copy the tap's output to the target and count its whole lines and records; events happen between lines."""
+    lines = records = 0
+    with os.fdopen(reading, "rb", buffering=0) as output, suppress(BrokenPipeError), target.stdin as sink:
+        for line in _read_lines(output):
+            sink.write(line)
+            sink.flush()
+            lines += line.endswith(b"\n")
+            records += line.startswith(RECORDS)
+            if event := events.pop(lines, None):
+                event(tap)
+    return lines, records
+
+
+def _read_lines(output: Any) -> Iterator[bytes]:
+    """Whole lines as soon as they are there, and at the end what follows the last one."""
+    rest = b""
+    while chunk := output.read(PIPE_BYTES):
+        *whole, rest = (rest + chunk).split(b"\n")
+        for line in whole:
+            yield line + b"\n"
+    if rest:
+        yield rest
+
+
+def _read_all(file: Any) -> bytes:
+    file.seek(0)
+    return file.read()
+
+
+def send(number: signal.Signals) -> Callable[[Running], None]:
+    """What sends a signal to the tap, if it still runs."""
+
+    def event(tap: Running) -> None:
+        with suppress(ProcessLookupError):
+            os.kill(tap.pid, number)
+
+    return event
+
+
+def compare(source: sa.Engine, database: str, folder: Path, tables: Sequence[str]) -> dict[str, dict[Key, str]]:
+    """What differs between the source and the oracle target's store, over all columns, by table and key."""
+    columns, keys, held = read_columns(source, database), read_keys(source, database), read_tables(folder)
+    problems = {}
+    for table in tables:
+        expected = read_source(source, table, columns[table], keys[table])
+        plain = (plain_record(columns[table], record) for record in held.get(table, {}).values())
+        problems[table] = differing(expected, rows_by_key(plain, keys[table]))
+    return {table: found for table, found in problems.items() if found}
+
+
+def plain_record(kinds: Mapping[str, str], record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record's values in the plain form of tests/oracle.py; a column that is missing stays missing."""
+    return {name: plain_json(kinds[name], value) for name, value in record.items() if name in kinds}
+
+
+def plain_json(kind: str, value: Any) -> Any:
+    """One JSON value in plain form."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | Decimal):
+        return Decimal(value)
+    if value is not None and kind in {"datetime", "timestamp", "date"}:
+        return plain_moment(value.replace("T", " ").removesuffix("+00:00"))
+    return value
