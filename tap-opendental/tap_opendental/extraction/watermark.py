@@ -44,9 +44,9 @@ _NOW = "SELECT UTC_TIMESTAMP() AS moment"
 # Whose statement it is decides, not its COMMAND: an event's statement runs as `Connect`. A server whose clock was set
 # back may show an age of 2^32 - 1.
 _STATEMENTS = (
-    "SELECT MIN(UTC_TIMESTAMP() - INTERVAL TIME SECOND) FROM information_schema.PROCESSLIST "
-    "WHERE ID <> CONNECTION_ID() AND TIME < 2147483647 "
-    "AND USER NOT IN ('system user', 'event_scheduler', 'unauthenticated user') "
+    "SELECT MIN(UTC_TIMESTAMP() - INTERVAL `TIME` SECOND) FROM information_schema.PROCESSLIST "
+    "WHERE ID <> CONNECTION_ID() AND `TIME` < 2147483647 "
+    "AND `USER` NOT IN ('system user', 'event_scheduler', 'unauthenticated user') "
     "AND COMMAND NOT IN ('Sleep', 'Daemon', 'Binlog Dump', 'Binlog Dump GTID')"
 )
 # trx_started is in the operating system's zone, whatever time_zone says. In the repeated hour CONVERT_TZ takes the
