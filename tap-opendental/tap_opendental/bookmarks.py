@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from tap_opendental.drift import Structure
 from tap_opendental.errors import StateError
 from tap_opendental.extraction.pages import Place
-from tap_opendental.settings import parse_moment
-from tap_opendental.source import Identity
+from tap_opendental.identity import Identity
+from tap_opendental.moments import parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

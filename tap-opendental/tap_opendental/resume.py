@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tap_opendental.settings import parse_moment
+from tap_opendental.moments import parse_moment
 
 if TYPE_CHECKING:
     from tap_opendental.bookmarks import Bookmark, Buckets, Cursor, Pass
-    from tap_opendental.extraction.facts import TableState
     from tap_opendental.extraction.overlap import Reach
+    from tap_opendental.extraction.table_state import TableState
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,6 +14,7 @@ from tap_opendental.discovery.judgements import Importance
 from tap_opendental.errors import ConfigError
 from tap_opendental.extraction.overlap import Reach
 from tap_opendental.extraction.pace import OfficeHours, PaceLimits
+from tap_opendental.moments import parse_moment
 from tap_opendental.types import ReadingOptions
 
 if TYPE_CHECKING:
@@ -321,12 +321,6 @@ def _check_start_date(value: str | None) -> None:
         parse_moment(value or "2000-01-01")
     except (ValueError, OverflowError):
         raise ConfigError(f"start_date: {value!r} is not a date; write it as 2024-01-31T00:00:00Z") from None
-
-
-def parse_moment(value: str) -> datetime:
-    """Return an ISO 8601 moment without a zone: UTC when the text names one, else the clock reading as it stands."""
-    moment = datetime.fromisoformat(value)
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 
 def drop_unset(config: Mapping[str, Any]) -> dict[str, Any]:

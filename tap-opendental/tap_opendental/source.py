@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,9 +13,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from tap_opendental.connector import create_source_engine, plain_errors
 from tap_opendental.discovery import SchemaDiscovery
 from tap_opendental.errors import OpenDentalError
+from tap_opendental.identity import Identity
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from sqlalchemy import Connection, Engine
 
@@ -33,24 +34,6 @@ _UNIQUE = "SHOW VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid')"
 
 class DamagedPageError(OpenDentalError):
     """The server sent a page with warnings: some value was cut or became NULL on the way."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Which database it is: `server` is server_uuid, server_uid or, lacking both, server_id."""
-
-    server: str
-    host: str
-    database: str
-
-    def to_state(self) -> dict[str, str]:
-        """Plain JSON types."""
-        return asdict(self)
-
-    @classmethod
-    def from_state(cls, value: Mapping[str, Any]) -> Identity:
-        """Read what `to_state` wrote; KeyError or TypeError of anything else."""
-        return cls(str(value["server"]), str(value["host"]), str(value["database"]))
 
 
 @dataclass(frozen=True)

@@ -24,10 +24,10 @@ from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, lay_out, pa
 from tap_opendental.extraction.pages import PagePlan, Place
 from tap_opendental.extraction.reading import PageReader
 from tap_opendental.extraction.walk import Walk
+from tap_opendental.moments import parse_moment
 from tap_opendental.plan import identify_columns
 from tap_opendental.records import held_signals
 from tap_opendental.resume import Start, Wish, choose_start, is_unchanged, rebase
-from tap_opendental.settings import parse_moment
 from tap_opendental.writers import BatchWriter, RecordWriter
 
 if TYPE_CHECKING:
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog, CatalogEntry
 
-    from tap_opendental.extraction.facts import TableState
     from tap_opendental.extraction.lines import Column, Dialect, Layout
+    from tap_opendental.extraction.table_state import TableState
     from tap_opendental.locks import HeldLock
     from tap_opendental.plan import TablePlan
     from tap_opendental.tap import TapOpenDental

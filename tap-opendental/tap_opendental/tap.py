@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
 
     from tap_opendental.batch_files import BatchFolder
-    from tap_opendental.extraction.facts import TableState
     from tap_opendental.extraction.overlap import Reach
-    from tap_opendental.source import Identity
+    from tap_opendental.extraction.table_state import TableState
+    from tap_opendental.identity import Identity
 
 
 class TapOpenDental(Tap):
