@@ -261,7 +261,8 @@ class TableStream(Stream):
         if table is None:
             raise NotFoundError(f"table {self._plan.table} is gone since discovery: run again")
         self._start = rebase(self._wish, notice)
-        self._pass = self._new_pass(self._start, table)
+        watermark = self._pass.watermark if self._pass else None  # an older one is true, also inside a snapshot
+        self._pass = replace(self._new_pass(self._start, table), watermark=watermark)
         return self._walk(dialect)
 
     def _walk(self, dialect: Dialect) -> Walk:

@@ -278,6 +278,11 @@ class TapOpenDental(Tap):
             len(streams) - len(incremental),
             sum(stream.is_unchanged for stream in streams),
         )
+        if incremental and not self.watermark.sees_open_work:
+            self.logger.info(
+                "The user may not see running transactions (PROCESS, or watermark_function): rows that commit late are "
+                "found if that takes less than overlap_seconds"
+            )
         for what, count in sorted(altered.items()):
             self.logger.info("%d %s", count, what)
 
