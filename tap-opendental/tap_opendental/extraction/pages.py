@@ -203,7 +203,7 @@ def _read_page(run: Callable[[Statement], Sequence[Row]], order: _Order, after: 
     """Read the next rows in the order of the key; its values end each row."""
     text, parameters = range_statement(order.plan, order.changed, after, None)
     rows = run((f"{text} LIMIT {limit}", parameters))
-    return Answer(rows, _key_of(rows[-1], order.plan) if rows else None, len(rows), last=len(rows) < limit)
+    return Answer(rows, _last_key(rows, order.plan), len(rows), last=len(rows) < limit)
 
 
 def _read_range(run: Callable[[Statement], Sequence[Row]], order: _Order, after: Row | None, limit: int) -> Answer:
@@ -211,7 +211,7 @@ def _read_range(run: Callable[[Statement], Sequence[Row]], order: _Order, after:
     end = run(range_end_statement(order.plan, after, limit))
     upto = tuple(end[0]) if end else None
     rows = run(range_statement(order.plan, order.changed, after, upto))
-    return Answer(rows, upto, limit, last=upto is None)
+    return Answer(rows, upto or _last_key(rows, order.plan), limit, last=upto is None)
 
 
 def range_end_statement(plan: PagePlan, after: Row | None, rows: int) -> Statement:
@@ -245,8 +245,8 @@ def _key_values(plan: PagePlan) -> tuple[str, ...]:
     return tuple(f"{quote(name)}+0" if name in plan.keyed_by_number else quote(name) for name in plan.key)
 
 
-def _key_of(row: Row, plan: PagePlan) -> Row:
-    return row[len(plan.expressions) :]
+def _last_key(rows: Sequence[Row], plan: PagePlan) -> Row | None:
+    return rows[-1][len(plan.expressions) :] if rows else None
 
 
 def _compare(key: Sequence[str], operator: str, prefix: str) -> str:
