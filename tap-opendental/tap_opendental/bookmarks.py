@@ -32,12 +32,13 @@ class Pass:
 
     `since` is the cursor from which it reads, None for all rows. `watermark` was taken before its first row, `largest`
     is the largest cursor so far; the bookmark will be the smaller of both. `version` is that of ACTIVATE_VERSION, where
-    the pass ends with one. `table` is what the table looked like before the first row. `sent` identifies the columns:
-    a pass is gone on with only while they are the same.
+    the pass ends with one. `table` is what the table looked like before the first row. `sent` identifies the columns,
+    `source` the server: a pass is gone on with only while both are the same.
     """
 
     sent: str
     place: Place
+    source: Identity | None = None
     since: Cursor | None = None
     watermark: str | None = None
     largest: Cursor | None = None
@@ -49,6 +50,7 @@ class Pass:
         """Plain JSON types."""
         return {
             "sent": self.sent,
+            "source": self.source.to_state() if self.source else None,
             **self.place.to_state(),
             "since": self.since,
             "watermark": self.watermark,
@@ -64,6 +66,7 @@ class Pass:
         return cls(
             sent=_text(value["sent"]),
             place=Place.from_state(dict(value)),
+            source=_identity(value["source"]),
             since=_cursor(value["since"]),
             watermark=_optional_text(value["watermark"]),
             largest=_cursor(value["largest"]),
@@ -143,7 +146,7 @@ def _read(entry: Mapping[str, Any]) -> Bookmark:
     return Bookmark(
         key=key,
         value=_cursor(entry.get("replication_key_value")),
-        source=None if source is None else _identity(_mapping(source)),
+        source=_identity(source),
         structure=None if schema is None else _structure(schema),
         fingerprint=_optional_text(entry.get("fingerprint")),
         table=_mapping(entry.get("table", {})),
@@ -160,8 +163,8 @@ def _structure(value: object) -> Structure:
     return structure
 
 
-def _identity(value: Mapping[str, Any]) -> Identity:
-    return Identity.from_state({name: _text(part) for name, part in value.items()})
+def _identity(value: object) -> Identity | None:
+    return None if value is None else Identity.from_state({n: _text(part) for n, part in _mapping(value).items()})
 
 
 def _buckets(value: object) -> Buckets:

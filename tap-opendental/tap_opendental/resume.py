@@ -11,19 +11,21 @@ if TYPE_CHECKING:
     from tap_opendental.bookmarks import Bookmark, Buckets, Cursor, Pass
     from tap_opendental.extraction.overlap import Reach
     from tap_opendental.extraction.table_state import TableState
+    from tap_opendental.identity import Identity
 
 
 @dataclass(frozen=True)
 class Wish:
     """How the stream is to be read now, whatever it remembers.
 
-    `key` is the replication key of an incremental stream, None for a full table; `sent` identifies the columns;
-    `has_grown` says that old rows may hold values that were never sent; `rebase` that the state is of another server,
-    and the user wants it read anew; `start_date` where a first read begins.
+    `key` is the replication key of an incremental stream, None for a full table; `sent` identifies the columns,
+    `source` the server; `has_grown` says that old rows may hold values that were never sent; `rebase` that the state is
+    of another server, and the user wants it read anew; `start_date` where a first read begins.
     """
 
     key: str | None
     sent: str
+    source: Identity | None = None
     has_grown: bool = False
     append_only: bool = False
     rebase: bool = False
@@ -108,7 +110,7 @@ def _goes_on(wish: Wish, unfinished: Pass, table: TableState, *, lacks_rows: boo
     """
     replaces = unfinished.version is not None
     return (
-        not wish.rebase
+        unfinished.source == wish.source
         and unfinished.sent == wish.sent
         and unfinished.table.get("created") == table.created
         and not table.went_back(unfinished.table)

@@ -14,7 +14,7 @@ from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 from singer_sdk.singerlib import Schema
 
-from tap_opendental.bookmarks import Bookmark, Pass
+from tap_opendental.bookmarks import REPAIR, Bookmark, Pass
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
 from tap_opendental.errors import ConfigError, NotFoundError, OpenDentalError, StateError, UnreachableError
@@ -93,7 +93,9 @@ class TableStream(Stream):
         bookmark = self._bookmark
         same_key = self.replication_key is not None and bookmark.key == self.replication_key
         if same_key and bookmark.value is not None and isinstance(bookmark.value, int) != self._plan.append_only:
-            raise StateError(f"state: the bookmark of stream {self.name} is not one of {self.replication_key}")
+            raise StateError(
+                f"state: the bookmark of stream {self.name} is not one of {self.replication_key}; {REPAIR}"
+            )
 
     # --- a run -------------------------------------------------------------------------------------------------------
 
@@ -132,15 +134,21 @@ class TableStream(Stream):
     def _sync_under_lock(self, context: Context | None) -> None:
         known = self._run.table_states.get(self._plan.table)
         if known is not None and is_unchanged(self._wish, self._bookmark, known.fingerprint):
-            self.is_unchanged = True
+            self._leave()
             return
         with self._run.locks.hold(self.name) as self._lock:
             self._begin()
             if self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint):
-                self.is_unchanged = True
+                self._leave()
                 return
             self._defers_schema = True
             super().sync(context)
+
+    def _leave(self) -> None:
+        """Leave a table that did not change; its bookmark is of this server now, if the user said that it is the same."""
+        self.is_unchanged = True
+        if self._bookmark.source != self._run.identity:
+            self._save(replace(self._bookmark, source=self._run.identity), only_if_due=True)
 
     def _begin(self) -> None:
         """Decide where to begin: what the server says of the table and its clock comes before the first row."""
@@ -162,6 +170,7 @@ class TableStream(Stream):
         return Pass(
             sent=self._wish.sent,
             place=Place("all"),
+            source=self._run.identity,
             since=start.since,
             watermark=self._read_watermark(),
             version=self._next_version() if start.replaces else None,
@@ -178,7 +187,9 @@ class TableStream(Stream):
 
     def _next_version(self) -> int:
         """Seconds since 1970, as the SDK has it, and above every version that was sent before."""
-        return max(self._initialized_at // 1000, (self._bookmark.version or 0) + 1)
+        unfinished = self._bookmark.unfinished
+        known = (self._bookmark.version or 0, (unfinished.version or 0) if unfinished else 0)
+        return max(self._initialized_at // 1000, max(known) + 1)
 
     def _read_largest_key(self) -> int | None:
         if not (self._plan.append_only and self.replication_key and self._bookmark.value is not None):
@@ -190,6 +201,7 @@ class TableStream(Stream):
         return Wish(
             key=self.replication_key,
             sent=identify_columns(self._plan.key, self._contents),
+            source=self._run.identity,
             has_grown=has_grown(self._contents, self._plan.adoption, self._bookmark.structure),
             append_only=self._plan.append_only,
             rebase=self.name in self._run.foreign_streams,
@@ -333,7 +345,7 @@ class TableStream(Stream):
                 if held := walk.release():
                     yield self._count(held)
                 flush()
-                self._save(replace(self._bookmark, unfinished=walk.progress, source=self._run.identity))
+                self._save(replace(self._bookmark, unfinished=walk.progress))
 
     def _check_on(self) -> None:
         self._run.stop_if_asked()

@@ -186,6 +186,10 @@ class TapOpenDental(Tap):
             stream.selected = not (stream.refusal or stream.misfit)
         try:
             super().sync_all()
+        except (OpenDentalError, SystemExit):
+            self.write_state()  # it holds no more than what went out
+            raise
+        else:
             self.write_state()
             self._log_summary()
         finally:
@@ -208,13 +212,16 @@ class TapOpenDental(Tap):
             self.logger.error("%s (partial_exit is ok: the run ends with 0)", error)  # noqa: TRY400 - one line, no stack
 
     def _require_own_state(self) -> None:
-        """Refuse the state of another server or database: to go on would mix two practices' rows."""
-        if not self.foreign_streams or self.settings.on_foreign_state == "rebase":
+        """Refuse the state of another server or database: to go on would mix two practices' rows.
+
+        A stream that is being read anew already was allowed to.
+        """
+        foreign = [name for name in sorted(self.foreign_streams) if not self._is_begun_here(name)]
+        if not foreign or self.settings.on_foreign_state == "rebase":
             return
-        name = min(self.foreign_streams)
-        before, now = self._bookmarks[name].source, self.identity
+        before, now = self._bookmarks[foreign[0]].source, self.identity
         raise StateError(
-            f"state: the bookmarks of {len(self.foreign_streams)} streams, {name} among them, are of another database "
+            f"state: the bookmarks of {len(foreign)} streams, {foreign[0]} among them, are of another database "
             f"({_tell(before)}, and this is {_tell(now)}); if it is the same one under a new name, run once with "
             "on_foreign_state: adopt; to replace what the target holds by these rows, with on_foreign_state: rebase"
         )
@@ -226,6 +233,10 @@ class TapOpenDental(Tap):
         passed = self.run_sync_dry_run(dry_run_record_limit=1, streams=readable)
         _require_all_read(wanted)
         return passed
+
+    def _is_begun_here(self, stream: str) -> bool:
+        unfinished = self._bookmarks[stream].unfinished
+        return unfinished is not None and unfinished.source == self.identity
 
     def load_state(self, state: dict[str, Any]) -> None:
         """Take bookmarks that can be read, and refuse the rest: StateError names the stream."""

@@ -47,9 +47,7 @@ _NUMBER_BYTES, _MOMENT_BYTES, _CHARACTER_BYTES = 70, 40, 4
 
 # A day that no calendar has: month or day zero, beyond the month's last day (legal under ALLOW_INVALID_DATES), or in
 # the year zero. LAST_DAY is NULL for month zero, without a warning; DAYOFMONTH is 0 for a partial date.
-_NO_DAY = (
-    "IFNULL(DAYOFMONTH({0}) NOT BETWEEN 1 AND DAYOFMONTH(LAST_DAY({0})) OR {0} < '0001-01-01', {0} IS NOT NULL)"
-)
+_NO_DAY = "IFNULL(DAYOFMONTH({0}) NOT BETWEEN 1 AND DAYOFMONTH(LAST_DAY({0})) OR {0} < '0001-01-01', {0} IS NOT NULL)"
 _NO_MOMENT = "{0} = 0"  # a TIMESTAMP may be zero, and is never partial
 _IN_YEAR_ONE = "{0} < '0001-01-02'"
 _NO_TIME_OF_DAY = "{0} NOT BETWEEN '00:00:00' AND '23:59:59.999999'"

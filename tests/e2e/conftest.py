@@ -7,6 +7,7 @@ practice from 1 MB on.
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from dataclasses import dataclass
@@ -49,7 +50,7 @@ FOREIGN_SETTINGS = ("MELTANO_", "OPENDENTAL_", "TAP_OPENDENTAL_", "TARGET_OPENDE
 class Night:
     """What one run left behind.
 
-    `problems` maps tables to their differing keys, `moved` to the keys that this run wrote. `log` is everything that the
+    `problems` maps tables to their differing keys, `moved` to the keys that this run wrote. `log` is all that the
     run printed or wrote into Meltano's logs.
     """
 
@@ -120,9 +121,17 @@ def second_night(pipeline, first_night) -> Night:
 
 
 @pytest.fixture(scope="session")
-def day(pipeline, second_night) -> Mapping[str, Any]:
-    """A day at the practice between the second and the third run: the ground truth."""
+def bookmarks(pipeline, second_night) -> Mapping[str, Any]:
+    """What Meltano's state says of each stream after the second run."""
     assert second_night.returncode == 0
+    state = pipeline.meltano("state", "get", "test:tap-opendental-to-target-postgres").stdout
+    return json.loads(state)["singer_state"]["bookmarks"]
+
+
+@pytest.fixture(scope="session")
+def day(pipeline, bookmarks) -> Mapping[str, Any]:
+    """A day at the practice between the second and the third run: the ground truth."""
+    assert bookmarks
     return play_day(pipeline.admin, database=SOURCE, seed=11)
 
 

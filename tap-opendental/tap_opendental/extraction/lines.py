@@ -182,6 +182,10 @@ def _is_constant(piece: str) -> bool:
     return len(piece) > 1 and piece[0] == piece[-1] == "'" and "'" not in piece[1:-1]
 
 
+class LostLineError(OpenDentalError):
+    """A row did not come: the expression of its line was NULL."""
+
+
 class NulError(OpenDentalError):
     """Text holds U+0000, and nul_in_text is fail."""
 
@@ -189,7 +193,8 @@ class NulError(OpenDentalError):
 class LineFinisher:
     """Makes finished lines of what the server sent: marked rows mended, columns added, NUL in text dealt with.
 
-    `altered` counts what was mapped on the way. `finish` raises NulError as nul_in_text says.
+    `altered` counts what was mapped on the way. `finish` raises NulError as nul_in_text says, and
+    LostLineError where the server gave no line.
     """
 
     def __init__(
@@ -207,6 +212,10 @@ class LineFinisher:
     def finish(self, rows: Sequence[Sequence[Any]]) -> list[str]:
         """Finish a page: rows as the driver gave them, the line first, then the columns read apart."""
         lines = [row[0] for row in rows]
+        if None in lines:
+            raise LostLineError(
+                f"the server gave no line for a row of table {self._table}: it is longer than its max_allowed_packet"
+            )
         for place, line in enumerate(lines):
             if line[:1] == _MARK:
                 lines[place] = self._mend(line[1:])
