@@ -145,7 +145,7 @@ class TableStream(Stream):
             super().sync(context)
 
     def _leave(self) -> None:
-        """Leave a table that did not change; its bookmark is of this server now, if the user said that it is the same."""
+        """Leave a table that did not change; its bookmark is of this server now, if the user said that it is."""
         self.is_unchanged = True
         if self._bookmark.source != self._run.identity:
             self._save(replace(self._bookmark, source=self._run.identity), only_if_due=True)
