@@ -241,8 +241,8 @@ def _integer_schema(column: Column) -> dict[str, Any]:
 
 def _text(column: Column, options: ReadingOptions) -> Reading | None:
     base, schema = column.base_type, _typed(column, "string")
-    if base in _WORDS:
-        return Reading(schema, Kind.PLAIN, max_bytes=_MOMENT_BYTES)
+    if base in _WORDS:  # IFNULL would make an address of the word NULL
+        return Reading(schema, Kind.PLAIN, expression="CAST({0} AS CHAR)", max_bytes=_MOMENT_BYTES)
     length = _LENGTH.search(column.type) if base in _CHARACTERS else None
     if length:
         schema |= {"maxLength": int(length.group(1))}
