@@ -119,6 +119,10 @@ class LockLostError(OpenDentalError):
     """The stream's lock is no longer ours: another run may have begun to read it."""
 
 
+class TargetGoneError(OpenDentalError):
+    """Nobody reads the tap's lines any more."""
+
+
 class StateError(OpenDentalError):
     """The state cannot be read: going on would start from the beginning, or from the wrong place, in silence."""
 

@@ -308,6 +308,8 @@ class Settings:
 
 def _read_limits(config: Mapping[str, Any]) -> PaceLimits:
     hours = config.get("office_hours")
+    if hours and not config.get("max_pages_per_second"):
+        raise ConfigError("office_hours says when max_pages_per_second holds: set that too")
     return PaceLimits(
         max_page_bytes=config["max_page_bytes"],
         max_page_seconds=float(config["max_page_seconds"]),

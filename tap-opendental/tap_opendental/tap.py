@@ -26,6 +26,7 @@ from tap_opendental.errors import (
     PartialRunError,
     SchemaChangedError,
     StateError,
+    TargetGoneError,
     describe_unexpected,
 )
 from tap_opendental.extraction.facts import read_table_states
@@ -189,6 +190,11 @@ class TapOpenDental(Tap):
         except (OpenDentalError, SystemExit):
             self.write_state()  # it holds no more than what went out
             raise
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+            raise TargetGoneError(
+                "the target ended before the tap was done: its own lines say why; run again once that is mended"
+            ) from None
         else:
             self.write_state()
             self._log_summary()
