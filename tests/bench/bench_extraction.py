@@ -178,13 +178,13 @@ def render_timings(rows: int, starts: Timings, timings: Timings) -> str:
     headings = (
         "tool",
         "rows/s",
-        "of client",
-        "of stock",
+        "to client",
+        "to stock",
         "CPU µs/row",
-        "of client",
+        "CPU to client",
         "server µs/row",
         "peak MB",
-        "B/row",
+        "bytes/row",
     )
     return render_table(headings, lines)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,7 +27,8 @@ NOWHERE = Path("/dev/null")
 
 @contextmanager
 def filled_sandbox(patients: int, storage: str = "MyISAM") -> Iterator[State]:
-    """Servers in a temporary directory, their source filled; gone at the end."""
+    """Servers in a temporary directory, their source filled; gone at the end, and when told to stop."""
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     with tempfile.TemporaryDirectory(prefix="opendental-bench-", ignore_cleanup_errors=True) as directory:
         root = Path(directory)
         root.chmod(0o755)
