@@ -7,23 +7,38 @@ import signal
 import sys
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tap_opendental.extraction.lines import JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from tap_opendental.extraction.lines import Column
 
 
-def render_template(columns: Sequence[Column]) -> str:
-    """Return a JSON object with a place for each column's token, in the line's order; for the % operator."""
-    return "{" + ",".join(f"{_escape(column.name)}:%s" for column in columns) + "}"
+def render_template(columns: Sequence[Column], constants: Mapping[str, Any] | None = None) -> str:
+    """Return a JSON object with a place for each column's token, in the line's order; for the % operator.
+
+    `constants` follow the columns, the same in each row.
+    """
+    places = [f"{_escape(column.name)}:%s" for column in columns]
+    return (
+        "{"
+        + ",".join([*places, *(f"{_escape(name)}:{_escape(value)}" for name, value in (constants or {}).items())])
+        + "}"
+    )
 
 
-def _escape(name: str) -> str:
-    return json.dumps(name).replace("%", "%%")
+def describe_extraction(version: int | None, extracted: datetime) -> dict[str, Any]:
+    """What an SDK target adds to a RECORD and not to a line of a file: who writes the file has to.
+
+    ACTIVATE_VERSION removes every row whose `_sdc_table_version` is another one, or none (a test shows it).
+    """
+    moment = extracted.isoformat()
+    sequence = int(extracted.timestamp() * 1000)
+    facts = {"_sdc_extracted_at": moment, "_sdc_batched_at": moment, "_sdc_sequence": sequence}
+    return facts if version is None else {**facts, "_sdc_table_version": version}
 
 
 def render_objects(template: str, lines: Sequence[str]) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from tap_opendental.extraction.lines import CSV
-from tap_opendental.records import render_objects, render_template, write_records
+from tap_opendental.records import describe_extraction, render_objects, render_template, write_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -46,7 +47,8 @@ class RecordWriter:
 class BatchWriter:
     """Files of lines, each announced by a BATCH message once it is whole.
 
-    `announce` writes the message for an encoding and a file's URL. A CSV file begins with a line of its columns' names.
+    `announce` writes the message for an encoding and a file's URL. A CSV file begins with a line of its columns' names; a line of JSON
+    holds what the stock targets would add to a RECORD.
     """
 
     def __init__(
@@ -65,7 +67,8 @@ class BatchWriter:
             self._add("" if self._chunks else _render_header(columns))
             self._add("\n".join(lines) + "\n")
         else:
-            self._add(render_objects(render_template(columns), lines))
+            facts = describe_extraction(version, datetime.now(UTC))
+            self._add(render_objects(render_template(columns, facts), lines))
         if self._size >= _FILE_BYTES:
             self.flush()
 
