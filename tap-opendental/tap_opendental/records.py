@@ -23,11 +23,8 @@ def render_template(columns: Sequence[Column], constants: Mapping[str, Any] | No
     `constants` follow the columns, the same in each row.
     """
     places = [f"{_escape(column.name)}:%s" for column in columns]
-    return (
-        "{"
-        + ",".join([*places, *(f"{_escape(name)}:{_escape(value)}" for name, value in (constants or {}).items())])
-        + "}"
-    )
+    places += [f"{_escape(name)}:{_escape(value)}" for name, value in (constants or {}).items()]
+    return "{" + ",".join(places) + "}"
 
 
 def describe_extraction(version: int | None, extracted: datetime) -> dict[str, Any]:
@@ -39,6 +36,10 @@ def describe_extraction(version: int | None, extracted: datetime) -> dict[str, A
     sequence = int(extracted.timestamp() * 1000)
     facts = {"_sdc_extracted_at": moment, "_sdc_batched_at": moment, "_sdc_sequence": sequence}
     return facts if version is None else {**facts, "_sdc_table_version": version}
+
+
+def _escape(value: str | int) -> str:
+    return json.dumps(value).replace("%", "%%")
 
 
 def render_objects(template: str, lines: Sequence[str]) -> str:

@@ -122,11 +122,11 @@ def _goes_on(wish: Wish, unfinished: Pass, table: TableState, *, lacks_rows: boo
 def _went_back(wish: Wish, bookmark: Bookmark, table: TableState, *, lacks_rows: bool) -> str | None:
     """Say why the target may hold rows that the source has lost, of a pass that was finished or begun; or None."""
     if wish.rebase:
-        return "its bookmark is of another server"
+        return "has a bookmark of another server"
     begun = bookmark.unfinished.table if bookmark.unfinished else {}
     if why := table.went_back(begun) or table.went_back(bookmark.table):
         return f"{why} (was a backup restored?)"
-    return "it ends before its bookmark (was a backup restored?)" if lacks_rows else None
+    return "ends before its bookmark (was a backup restored?)" if lacks_rows else None
 
 
 def _ends_before(bookmark: Bookmark, largest_key: int | None) -> bool:
