@@ -47,8 +47,8 @@ class RecordWriter:
 class BatchWriter:
     """Files of lines, each announced by a BATCH message once it is whole.
 
-    `announce` writes the message for an encoding and a file's URL. A CSV file begins with a line of its columns' names; a line of JSON
-    holds what the stock targets would add to a RECORD.
+    `announce` writes the message for an encoding and a file's URL. A CSV file begins with a line of its columns' names;
+    a line of JSON holds what the stock targets would add to a RECORD.
     """
 
     def __init__(
