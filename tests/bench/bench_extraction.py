@@ -128,7 +128,8 @@ def render(options: argparse.Namespace, starts: Timings, results: Mapping[Shape,
         f"(stock SDK tap: {options.stock_runs}), output to tmpfs, keys of every run checked.",
         f"client {read_client_version()}",
     )
-    parts = [origin, render_goals(choose_goals(options.rows, starts, results))]
+    goals = choose_goals(options.rows, starts, results)
+    parts = [origin, *([render_goals(goals)] if goals else [])]
     for shape, timings in results.items():
         width = next(iter(timings.values())) if CLIENT.name not in timings else timings[CLIENT.name]
         parts.append(f"**{shape.name}**, {width.written / options.rows:,.0f} bytes a row as the client prints it")

@@ -81,7 +81,7 @@ def render_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def render_goals(goals: Iterable[Goal]) -> str:
     """The table of promises."""
-    return render_table(("goal", "promised", "measured", ""), [goal.cells() for goal in goals])
+    return render_table(("goal", "promised", "measured", "verdict"), [goal.cells() for goal in goals])
 
 
 def _render_line(cells: Sequence[str], widths: Sequence[int]) -> str:
