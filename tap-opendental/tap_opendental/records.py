@@ -30,7 +30,7 @@ def render_template(columns: Sequence[Column], constants: Mapping[str, Any] | No
 def describe_extraction(version: int | None, extracted: datetime) -> dict[str, Any]:
     """What an SDK target adds to a RECORD and not to a line of a file: who writes the file has to.
 
-    ACTIVATE_VERSION removes every row whose `_sdc_table_version` is another one, or none (a test shows it).
+    ACTIVATE_VERSION removes every row whose `_sdc_table_version` is smaller, or none (a test shows it).
     """
     moment = extracted.isoformat()
     sequence = int(extracted.timestamp() * 1000)
