@@ -46,12 +46,12 @@ class TableState:
         """Say in which way the table is older than it was (`before` is `to_state`'s), as after a restored backup."""
         counter = before.get("auto_increment")
         if isinstance(counter, int) and self.auto_increment is not None and self.auto_increment < counter:
-            return "its AUTO_INCREMENT went back"
+            return "went back in AUTO_INCREMENT"
         for name, label in (("created", "CREATE_TIME"), ("updated", "UPDATE_TIME")):
             then, now = before.get(name), getattr(self, name)
             # InnoDB's UPDATE_TIME is lost at a restart, and then says nothing
             if isinstance(then, str) and now is not None and now < then and (name == "created" or self.is_myisam):
-                return f"its {label} went back"
+                return f"went back in {label}"
         return None
 
     @property
