@@ -68,7 +68,7 @@ class Pass:
             place=Place.from_state(dict(value)),
             source=_identity(value["source"]),
             since=_cursor(value["since"]),
-            watermark=_optional_text(value["watermark"]),
+            watermark=_moment(value["watermark"]),
             largest=_cursor(value["largest"]),
             version=None if value["version"] is None else _number(value["version"]),
             fingerprint=_optional_text(value["fingerprint"]),
@@ -158,7 +158,7 @@ def _read(entry: Mapping[str, Any]) -> Bookmark:
 
 def _structure(value: object) -> Structure:
     structure = Structure.from_state(value)
-    if structure is None:
+    if structure is None or structure.to_state() != value:
         raise ValueError("schema")
     return structure
 
@@ -195,10 +195,13 @@ def _number(value: object) -> int:
     return value
 
 
+def _moment(value: object) -> str | None:
+    text = _optional_text(value)
+    if text is not None:
+        parse_moment(text)
+    return text
+
+
 def _cursor(value: object) -> Cursor | None:
     """A moment, the key of an append-only table, or none yet."""
-    if value is None or type(value) is int:
-        return value
-    text = _text(value)
-    parse_moment(text)
-    return text
+    return value if type(value) is int else _moment(value)
