@@ -1,0 +1,234 @@
+"""Where a stream goes on: a bookmark is followed, or passed over in so many words; nothing begins anew in silence."""
+
+from dataclasses import replace
+
+import pytest
+
+from tap_opendental.bookmarks import Bookmark, Pass
+from tap_opendental.drift import Structure
+from tap_opendental.extraction.overlap import Reach
+from tap_opendental.extraction.pages import Place
+from tap_opendental.extraction.table_state import TableState
+from tap_opendental.identity import Identity
+from tap_opendental.resume import Start, Wish, choose_start, is_unchanged, rebase
+
+HERE, THERE = Identity("a", "server", "opendental"), Identity("b", "server", "opendental")
+CREATED, UPDATED = "2024-01-01 00:00:00", "2024-06-28 18:00:00"
+TABLE = TableState("MyISAM", CREATED, UPDATED, 9, 99, 10, "2024-06-29 00:00:00")
+OVERLAP = (("2024-06-28T17:5", "3:00ff"),)
+REACH = Reach()
+
+FULL = Wish(None, "columns", HERE)
+STAMPED = Wish("Stamp", "columns", HERE)
+LOGGED = Wish("LogNum", "columns", HERE, append_only=True)
+
+DONE = Bookmark(
+    key="Stamp",
+    value="2024-06-28T18:01:02+00:00",
+    source=HERE,
+    structure=Structure("x", {"k": "int"}),
+    table=TABLE.to_state(),
+    overlap=OVERLAP,
+)
+LOG = replace(DONE, key="LogNum", value=12345, overlap=(("12", "5:0"),))
+FULL_DONE = replace(DONE, key=None, value=None, overlap=(), version=5)
+
+WALK = Pass("columns", Place("all", (500,)), HERE, table=TABLE.to_state())
+FULL_WALK = replace(WALK, version=7)
+NIGHT_WALK = replace(WALK, since="2024-06-28T17:00:00+00:00", watermark="2024-06-29T00:00:00+00:00")
+LOG_WALK = replace(WALK, since=2000, largest=2500)
+
+
+def start(wish, bookmark, table=TABLE, largest_key=12345):
+    """Where the stream begins, with the default reach."""
+    return choose_start(wish, bookmark, table, REACH, largest_key=largest_key)
+
+
+@pytest.mark.parametrize("bookmark", [Bookmark(), FULL_DONE, DONE])
+def test_a_full_table_is_read_whole_and_replaced(bookmark):
+    """Whatever it did before; its fingerprint is looked at elsewhere."""
+    assert start(FULL, bookmark) == Start(replaces=True)
+
+
+@pytest.mark.parametrize("wish", [STAMPED, LOGGED])
+def test_a_first_run_reads_all_rows(wish):
+    """Without a bookmark and without anything to tell: nothing is passed over."""
+    assert start(wish, Bookmark()) == Start()
+
+
+@pytest.mark.parametrize(
+    ("start_date", "since"),
+    [
+        ("2024-01-31", "2024-01-31 00:00:00"),
+        ("2024-01-31T10:00:00Z", "2024-01-31 10:00:00"),
+        ("2024-01-31T10:00:00+02:00", "2024-01-31 08:00:00"),
+    ],
+)
+def test_a_first_run_begins_at_start_date(start_date, since):
+    """In UTC, as pages compare; a table that is read by its key, or whole, has no date to begin at."""
+    assert start(replace(STAMPED, start_date=start_date), Bookmark()) == Start(since)
+    assert start(replace(LOGGED, start_date=start_date), Bookmark()) == Start()
+    assert start(replace(FULL, start_date=start_date), Bookmark()) == Start(replaces=True)
+
+
+def test_a_bookmark_is_gone_on_from():
+    """From the begin of a bucket, overlap_seconds or overlap_keys before it, with the last run's digest."""
+    assert start(STAMPED, DONE) == Start("2024-06-28T17:00:00+00:00", remembered=OVERLAP)
+    assert start(LOGGED, LOG) == Start(2000, remembered=LOG.overlap)
+    far = choose_start(STAMPED, DONE, TABLE, Reach(seconds=86_400))
+    assert far.since == "2024-06-27T18:00:00+00:00"
+
+
+def test_a_start_date_does_not_hold_back_a_bookmark():
+    """start_date is for streams that have no bookmark."""
+    assert start(replace(STAMPED, start_date="2025-01-01"), DONE).since == "2024-06-28T17:00:00+00:00"
+
+
+def test_a_full_table_that_becomes_incremental_is_read_whole_once():
+    """It has no bookmark yet, and its rows stay at the target: no ACTIVATE_VERSION, nothing to tell."""
+    assert start(STAMPED, FULL_DONE) == Start()
+    assert start(LOGGED, FULL_DONE) == Start()
+
+
+def test_another_replication_key_is_told_and_read_whole():
+    """A bookmark says nothing about another column."""
+    assert start(replace(STAMPED, key="Edited"), DONE) == Start(
+        notice="goes by Edited now and by Stamp before: it is read whole once"
+    )
+    assert start(STAMPED, LOG).notice == "goes by Stamp now and by LogNum before: it is read whole once"
+
+
+def test_new_columns_are_told_and_read_whole():
+    """Rows whose timestamp stood still would lack them for ever."""
+    assert start(replace(STAMPED, has_grown=True), DONE) == Start(notice="has new columns and is read whole once")
+
+
+RESTORED = {
+    "counter": (replace(TABLE, auto_increment=9), "went back in AUTO_INCREMENT"),
+    "created": (replace(TABLE, created="2023-12-31 23:59:59"), "went back in CREATE_TIME"),
+    "updated": (replace(TABLE, updated="2024-06-28 17:59:59"), "went back in UPDATE_TIME"),
+}
+
+
+@pytest.mark.parametrize("wish", [STAMPED, LOGGED])
+@pytest.mark.parametrize("case", RESTORED)
+def test_a_restored_table_is_read_whole_and_replaced(case, wish):
+    """The target holds rows that the source has lost: ACTIVATE_VERSION removes them, and a line says so."""
+    table, why = RESTORED[case]
+    notice = f"{why} (was a backup restored?): it is read whole, and rows that are gone are removed at the target"
+    assert start(wish, DONE if wish is STAMPED else LOG, table) == Start(replaces=True, notice=notice)
+
+
+def test_a_log_that_ends_before_its_bookmark_is_read_whole_and_replaced():
+    """Emptied, or cut; one that ends at its bookmark is as it was."""
+    for largest_key in (12344, None):
+        found = start(LOGGED, LOG, largest_key=largest_key)
+        assert (found.since, found.replaces) == (None, True)
+        assert found.notice.startswith("ends before its bookmark (was a backup restored?)")
+    assert start(LOGGED, LOG, largest_key=12345).since == 2000
+
+
+def test_an_allowed_rebase_reads_whole_and_replaces():
+    """The rows of another server replace what the target holds."""
+    found = start(replace(STAMPED, rebase=True), replace(DONE, source=THERE))
+    assert (found.since, found.replaces, found.remembered) == (None, True, ())
+    assert found.notice.startswith("has a bookmark of another server: it is read whole")
+    assert start(replace(LOGGED, rebase=True, start_date="2024-01-01"), replace(LOG, source=THERE)).replaces
+
+
+def test_a_rebase_from_start_date_on_removes_nothing():
+    """Rows before start_date do not come, and are not gone for that."""
+    wish = replace(STAMPED, rebase=True, start_date="2024-01-01")
+    assert start(wish, DONE) == Start("2024-01-01 00:00:00", notice=start(wish, DONE).notice)
+    assert rebase(wish, "why") == Start("2024-01-01 00:00:00", notice="why")
+
+
+def test_what_a_first_load_left_of_another_server_is_replaced():
+    """Cut short, it left rows at the target and no bookmark; the same after the table went back."""
+    left = Bookmark(unfinished=replace(WALK, source=THERE), source=None)
+    assert start(replace(STAMPED, rebase=True), left).replaces
+    for table, _ in RESTORED.values():
+        assert start(STAMPED, Bookmark(unfinished=WALK), table).replaces
+
+
+CUT_SHORT = {
+    "full table": (FULL, FULL_DONE, FULL_WALK),
+    "first load of a full table": (FULL, Bookmark(), FULL_WALK),
+    "first load of an incremental table": (STAMPED, Bookmark(), WALK),
+    "incremental": (STAMPED, DONE, NIGHT_WALK),
+    "first load of a log": (LOGGED, Bookmark(), WALK),
+    "log": (LOGGED, LOG, LOG_WALK),
+    "restored table": (STAMPED, replace(DONE, table={"auto_increment": 99}), FULL_WALK),
+    "restored log": (LOGGED, replace(LOG, value=99_999), FULL_WALK),
+    "incremental to full": (FULL, DONE, FULL_WALK),
+}
+
+
+@pytest.mark.parametrize("case", CUT_SHORT)
+def test_what_was_cut_short_goes_on(case):
+    """With its own begin, version and position; a digest of rows that were read before does not apply any more."""
+    wish, bookmark, walk = CUT_SHORT[case]
+    found = start(wish, replace(bookmark, unfinished=walk))
+    assert found == Start(walk.since, walk.version is not None, unfinished=walk)
+
+
+@pytest.mark.parametrize("case", CUT_SHORT)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sent": "other columns"},
+        {"source": THERE},
+        {"table": {**TABLE.to_state(), "created": "2023-01-01 00:00:00"}},
+        {"table": {**TABLE.to_state(), "created": None}},
+        {"table": {**TABLE.to_state(), "auto_increment": 11}},
+        {"table": {**TABLE.to_state(), "updated": "2024-06-28 18:00:01"}},
+    ],
+)
+def test_a_pass_of_something_else_begins_anew(case, change):
+    """Other columns, another server, a table that was made again or restored: behind the position may be anything."""
+    wish, bookmark, walk = CUT_SHORT[case]
+    found = start(wish, replace(bookmark, unfinished=replace(walk, **change)))
+    assert found.unfinished is None
+
+
+def test_a_pass_of_another_kind_does_not_count_for_a_full_table():
+    """Only a pass over all rows that ends with ACTIVATE_VERSION is one of a full table."""
+    for walk in (WALK, NIGHT_WALK, replace(NIGHT_WALK, version=7)):
+        assert start(FULL, Bookmark(unfinished=walk)) == Start(replaces=True)
+
+
+def test_a_log_that_was_cut_back_while_it_was_read_is_replaced():
+    """Restored between the kill and the next run: to go on would keep what is gone."""
+    assert start(LOGGED, replace(LOG, unfinished=LOG_WALK), largest_key=9).replaces
+    assert start(LOGGED, replace(LOG, unfinished=FULL_WALK), largest_key=9).unfinished == FULL_WALK
+
+
+PRINT = "2024-06-28 18:00:00 2024-01-01 00:00:00 9 99 10"
+
+
+@pytest.mark.parametrize(
+    ("wish", "bookmark", "fingerprint", "expected"),
+    [
+        (STAMPED, DONE, PRINT, True),
+        (FULL, FULL_DONE, PRINT, True),
+        (LOGGED, LOG, PRINT, True),
+        (STAMPED, DONE, None, False),
+        (STAMPED, DONE, "another", False),
+        (STAMPED, Bookmark(), PRINT, False),
+        (replace(STAMPED, rebase=True), DONE, PRINT, False),
+        (replace(STAMPED, has_grown=True), DONE, PRINT, False),
+        (STAMPED, replace(DONE, unfinished=NIGHT_WALK), PRINT, False),
+        (STAMPED, replace(DONE, structure=None), PRINT, False),
+        (replace(STAMPED, key="Edited"), DONE, PRINT, False),
+        (STAMPED, FULL_DONE, PRINT, False),
+        (FULL, DONE, PRINT, False),
+    ],
+)
+def test_only_a_whole_and_equal_past_counts_as_unchanged(wish, bookmark, fingerprint, expected):
+    """The same fingerprint, of a pass that was finished, by the same key, with the same columns, of this server."""
+    assert is_unchanged(wish, replace(bookmark, fingerprint=PRINT), fingerprint) == expected
+
+
+def test_no_fingerprint_is_no_sign():
+    """A table of which nothing can be told is read, also when nothing could be told the last time."""
+    assert not is_unchanged(FULL, replace(FULL_DONE, fingerprint=None), None)
