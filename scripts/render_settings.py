@@ -4,6 +4,7 @@ Usage: python scripts/render_settings.py [--check]
 
     README.md               settings  what `tap-opendental --about --format=json` says
     docs/type-fidelity.md   types     what `tap_opendental.types` decides for each MySQL type
+    docs/type-fidelity.md   marks     which rows the server marks for a second look
     docs/type-fidelity.md   values    what becomes of values that no calendar and no target knows
     docs/security.md        secrets   the columns that the knowledge forbids to read
 
@@ -24,13 +25,15 @@ from typing import TYPE_CHECKING, Any
 from opendental_analyze.explain.dbt_columns import name_postgres_type
 from tap_opendental.discovery.knowledge import KnownColumn, load_knowledge
 from tap_opendental.discovery.model import Column
+from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, NulError, lay_out, render_select
+from tap_opendental.extraction.lines import Column as Line
 from tap_opendental.settings import PROPERTIES
-from tap_opendental.types import ReadingOptions, choose_reading
+from tap_opendental.types import Kind, ReadingOptions, choose_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from tap_opendental.types import Reading
+    from tap_opendental.extraction.lines import Dialect
 
 ROOT = Path(__file__).resolve().parent.parent
 TAP = Path(sys.executable).parent / "tap-opendental"
@@ -41,60 +44,88 @@ INTERVAL = KnownColumn("Value", logical="time_interval_may_be_negative_or_over_2
 UNKNOWN = None
 KNOWN_AS = {BOOLEAN: "known boolean", TIME_OF_DAY: "known time of day", INTERVAL: "known interval"}
 
-TYPES: tuple[tuple[str, KnownColumn | None], ...] = (
-    ("tinyint", BOOLEAN),
-    ("tinyint", UNKNOWN),
-    ("tinyint unsigned", UNKNOWN),
-    ("smallint", UNKNOWN),
-    ("smallint unsigned", UNKNOWN),
-    ("mediumint", UNKNOWN),
-    ("mediumint unsigned", UNKNOWN),
-    ("int", UNKNOWN),
-    ("int unsigned", UNKNOWN),
-    ("bigint", UNKNOWN),
-    ("bigint unsigned", UNKNOWN),
-    ("year", UNKNOWN),
-    ("bit(8)", UNKNOWN),
-    ("bit(64)", UNKNOWN),
-    ("float", UNKNOWN),
-    ("double", UNKNOWN),
-    ("decimal(10,2)", UNKNOWN),
-    ("varchar(255)", UNKNOWN),
-    ("text", UNKNOWN),
-    ("enum('a','b')", UNKNOWN),
-    ("set('a','b')", UNKNOWN),
-    ("json", UNKNOWN),
-    ("blob", UNKNOWN),
-    ("binary(16)", UNKNOWN),
-    ("geometry", UNKNOWN),
-    ("date", UNKNOWN),
-    ("datetime", UNKNOWN),
-    ("timestamp", UNKNOWN),
-    ("time", TIME_OF_DAY),
-    ("time", INTERVAL),
-    ("time", UNKNOWN),
+# A type, what is known of it, and a value as the server writes it into the line.
+TYPES: tuple[tuple[str, KnownColumn | None, str | bytes], ...] = (
+    ("tinyint", BOOLEAN, "true"),
+    ("tinyint", UNKNOWN, "-128"),
+    ("tinyint unsigned", UNKNOWN, "255"),
+    ("smallint", UNKNOWN, "-32768"),
+    ("smallint unsigned", UNKNOWN, "65535"),
+    ("mediumint", UNKNOWN, "-8388608"),
+    ("mediumint unsigned", UNKNOWN, "16777215"),
+    ("int", UNKNOWN, "-2147483648"),
+    ("int unsigned", UNKNOWN, "4294967295"),
+    ("int unsigned zerofill", UNKNOWN, "42"),
+    ("bigint", UNKNOWN, "-9223372036854775808"),
+    ("bigint unsigned", UNKNOWN, "18446744073709551615"),
+    ("year", UNKNOWN, "2155"),
+    ("bit(8)", UNKNOWN, "165"),
+    ("bit(64)", UNKNOWN, "18446744073709551615"),
+    ("float", UNKNOWN, "16777216"),
+    ("double", UNKNOWN, "0.30000000000000004"),
+    ("decimal(10,2)", UNKNOWN, "-0.50"),
+    ("char(10)", UNKNOWN, "word"),
+    ("varchar(255)", UNKNOWN, 'say "no", please'),
+    ("tinytext", UNKNOWN, "word"),
+    ("text", UNKNOWN, "word"),
+    ("mediumtext", UNKNOWN, "word"),
+    ("longtext", UNKNOWN, "word"),
+    ("json", UNKNOWN, '{"a": 1}'),
+    ("enum('a','b')", UNKNOWN, "a"),
+    ("set('a','b')", UNKNOWN, "a,b"),
+    ("uuid", UNKNOWN, "123e4567-e89b-12d3-a456-426655440000"),
+    ("inet4", UNKNOWN, "192.0.2.1"),
+    ("inet6", UNKNOWN, "2001:db8::1"),
+    ("binary(2)", UNKNOWN, b"\x00\xff"),
+    ("varbinary(255)", UNKNOWN, b"\x00\xff"),
+    *((f"{size}blob", UNKNOWN, b"\x00\xff") for size in ("tiny", "", "medium", "long")),
+    ("geometry", UNKNOWN, bytes.fromhex("0101000000000000000000f03f0000000000000040")),
+    ("date", UNKNOWN, "2024-02-29"),
+    ("datetime", UNKNOWN, "2024-02-29 12:00:00"),
+    ("datetime(6)", UNKNOWN, "2024-02-29 12:00:00.000001"),
+    ("timestamp", UNKNOWN, "2024-02-29 12:00:00"),
+    ("time", TIME_OF_DAY, "08:30:00"),
+    ("time", INTERVAL, "-838:59:59"),
+    ("time", UNKNOWN, "-838:59:59"),
 )
 
 NULL_DATES = ReadingOptions(keep_sentinel_dates=False)
 HEX = ReadingOptions(binary_encoding="hex")
 KEEP = ReadingOptions()
-# What the driver hands over (the server's text for temporal values), and under which settings.
-VALUES: tuple[tuple[str, KnownColumn | None, Any, ReadingOptions], ...] = (
+STRIP, REFUSE, LEAVE = (ReadingOptions(nul_in_text=choice) for choice in ("strip", "fail", "keep"))
+SETTING = {
+    KEEP: "",
+    NULL_DATES: "`sentinel_dates: null`",
+    HEX: "`binary_encoding: hex`",
+    STRIP: "`nul_in_text: strip`",
+    REFUSE: "`nul_in_text: fail`",
+    LEAVE: "`nul_in_text: keep`",
+}
+# What the server writes of a stored value, and under which settings.
+VALUES: tuple[tuple[str, KnownColumn | None, str | bytes, ReadingOptions], ...] = (
     ("date", UNKNOWN, "2024-02-29", KEEP),
     ("date", UNKNOWN, "0001-01-01", KEEP),
     ("date", UNKNOWN, "0001-01-01", NULL_DATES),
     ("date", UNKNOWN, "0000-00-00", KEEP),
     ("date", UNKNOWN, "2022-11-00", KEEP),
+    ("date", UNKNOWN, "2023-02-31", KEEP),
+    ("date", UNKNOWN, "0000-12-31", KEEP),
     ("datetime", UNKNOWN, "2024-03-10 02:30:00", KEEP),
     ("datetime", UNKNOWN, "0000-00-00 00:00:00", KEEP),
-    ("timestamp", UNKNOWN, "2024-03-10 02:30:00.123456", KEEP),
+    ("timestamp(6)", UNKNOWN, "2024-03-10 02:30:00.123456", KEEP),
     ("time", TIME_OF_DAY, "08:30:00", KEEP),
     ("time", TIME_OF_DAY, "25:10:01", KEEP),
     ("time", INTERVAL, "-838:59:59", KEEP),
-    ("tinyint", BOOLEAN, 1, KEEP),
-    ("tinyint", BOOLEAN, 127, KEEP),
-    ("bigint unsigned", UNKNOWN, 18446744073709551615, KEEP),
-    ("bit(8)", UNKNOWN, b"\xa5", KEEP),
+    ("tinyint", BOOLEAN, "true", KEEP),
+    ("tinyint", BOOLEAN, "127", KEEP),
+    ("bigint unsigned", UNKNOWN, "18446744073709551615", KEEP),
+    ("decimal(65,30)", UNKNOWN, "0." + "0" * 29 + "1", KEEP),
+    ("varchar(255)", UNKNOWN, "", KEEP),
+    ("varchar(255)", UNKNOWN, "NULL", KEEP),
+    ("varchar(255)", UNKNOWN, "a\0b", KEEP),
+    ("varchar(255)", UNKNOWN, "a\0b", STRIP),
+    ("varchar(255)", UNKNOWN, "a\0b", REFUSE),
+    ("varchar(255)", UNKNOWN, "a\0b", LEAVE),
     ("blob", UNKNOWN, b"\x00\xff", KEEP),
     ("blob", UNKNOWN, b"\x00\xff", HEX),
 )
@@ -117,7 +148,7 @@ def render_documents() -> Mapping[str, str]:
     """Every document that holds generated tables, with its tables as they should be."""
     blocks = {
         "README.md": {"settings": render_settings(read_about())},
-        "docs/type-fidelity.md": {"types": render_types(), "values": render_values()},
+        "docs/type-fidelity.md": {"types": render_types(), "marks": render_marks(), "values": render_values()},
         "docs/security.md": {"secrets": render_secrets(load_knowledge().secrets())},
     }
     return {name: fill((ROOT / name).read_text(encoding="utf-8"), bodies) for name, bodies in blocks.items()}
@@ -165,40 +196,119 @@ def _setting(name: str, body: Mapping[str, Any], required: bool) -> tuple[str, s
 
 
 def render_types() -> str:
-    """How each MySQL type is read, what SCHEMA says of it, and which column the stock target makes of that."""
-    rows = []
-    for mysql_type, known in TYPES:
-        reading = read_type(mysql_type, known, KEEP)
-        name = f"`{mysql_type}`" + (f" ({KNOWN_AS[known]})" if known else "")
-        rows.append((name, _expression(reading), f"`{_compact(reading.schema)}`", postgres_type(reading.schema)))
-    return render_table(
-        ("MySQL type", "selected as", "JSON Schema (nullable columns also allow null)", "PostgreSQL"), rows
+    """How each MySQL type is read, what SCHEMA says of it, and what each destination gets of it."""
+    headings = (
+        "MySQL type",
+        "JSON value, in SQL",
+        "JSON Schema (nullable columns also allow null)",
+        "PostgreSQL",
+        "CSV field",
+        "MySQL, by LOAD DATA",
     )
+    return render_table(headings, [_describe_type(*described) for described in TYPES])
+
+
+def _describe_type(mysql_type: str, known: KnownColumn | None, value: str | bytes) -> tuple[str, ...]:
+    column = read_type(mysql_type, known, KEEP)
+    schema = column.reading.schema
+    return (
+        _name(mysql_type, known),
+        _expression(column),
+        f"`{_compact(schema)}`",
+        postgres_type(schema),
+        f"`{_finish(column, value, CSV, KEEP)[0]}`",
+        f"`{load_expression(mysql_type, known)}`",
+    )
+
+
+def _name(mysql_type: str, known: KnownColumn | None) -> str:
+    return f"`{mysql_type}`" + (f" ({KNOWN_AS[known]})" if known else "")
+
+
+def _expression(column: Line) -> str:
+    """The SQL of a value in JSON, without the mark; what is read apart is finished by the tap."""
+    layout = lay_out([column], [], packet=2**30, mean_row=0)
+    text = render_select(layout, JSON)[-1].replace("`", "")
+    if layout.apart:
+        return f"`{text}`, {'encoded' if column.reading.kind is Kind.BYTES else 'escaped'} by the tap"
+    arguments = re.sub(r"^IF\(.*?, '!', ''\), ", "", text.removeprefix("CONCAT(").removesuffix(")"))
+    return f"`{arguments}`"
+
+
+def load_expression(mysql_type: str, known: KnownColumn | None) -> str:
+    """How LOAD DATA stores a CSV field in a column of the source's own type, byte for byte; tests do it so."""
+    base = Column(name="col", type=mysql_type).base_type
+    if known == BOOLEAN:
+        return "@col = 'true'"
+    if base in {"year", "bit"}:  # as text, 0 would be the year 2000, and 165 three bytes
+        return "CAST(@col AS UNSIGNED)"
+    reading = read_type(mysql_type, known, KEEP).reading
+    stored = "FROM_BASE64(@col)" if reading.kind is Kind.BYTES else "@col"
+    return f"ST_GeomFromWKB({stored})" if reading.expression.startswith("ST_AsBinary") else stored
+
+
+def render_marks() -> str:
+    """Which rows the server marks, and what becomes of the value."""
+    described = (("date", UNKNOWN, KEEP), ("timestamp", UNKNOWN, KEEP), ("date", UNKNOWN, NULL_DATES))
+    described += (("time", TIME_OF_DAY, KEEP), ("tinyint", BOOLEAN, KEEP))
+    rows = [
+        (_name(mysql_type, known), SETTING[options], f"`{suspect.replace('{0}', 'col')}`")
+        for mysql_type, known, options in described
+        if (suspect := read_type(mysql_type, known, options).reading.suspect)
+    ]
+    return render_table(("MySQL type", "with setting", "rows that are looked at again, in SQL"), rows)
 
 
 def render_values() -> str:
     """What is stored and what is sent, computed by the readings themselves."""
     rows = []
     for mysql_type, known, value, options in VALUES:
-        odd: Counter[str] = Counter()
-        convert = read_type(mysql_type, known, options).convert
-        sent = convert(value, odd) if convert else value
-        setting = (
-            "`sentinel_dates: null`" if options is NULL_DATES else "`binary_encoding: hex`" if options is HEX else ""
+        column = read_type(mysql_type, known, options)
+        (in_json, odd), (in_csv, _) = (_finish(column, value, dialect, options) for dialect in (JSON, CSV))
+        stored = f"bytes {value.hex()}" if isinstance(value, bytes) else value.replace("\0", "\\0")
+        shown = {"true": "1"}.get(stored, stored) if known is BOOLEAN else stored
+        sent = (f"`{text}`" if text else "refused" for text in (in_json, in_csv.replace("\0", "\\0")))
+        rows.append(
+            (
+                _name(mysql_type, known),
+                f"`{shown}`" if shown else "empty",
+                SETTING[options],
+                *sent,
+                "yes" if odd else "",
+            )
         )
-        stored = f"bytes {value.hex()}" if isinstance(value, bytes) else value
-        name = f"`{mysql_type}`" + (f" ({KNOWN_AS[known]})" if known else "")
-        rows.append((name, f"`{stored}`", setting, f"`{json.dumps(sent)}`", "yes" if odd else ""))
-    return render_table(("MySQL type", "stored", "with setting", "sent", "counted in the summary"), rows)
+    return render_table(("MySQL type", "stored", "with setting", "JSON", "CSV", "counted in the summary"), rows)
 
 
-def read_type(mysql_type: str, known: KnownColumn | None, options: ReadingOptions) -> Reading:
-    """The reading of a NOT NULL column of this type."""
-    return choose_reading("sample", Column(name="Value", type=mysql_type, nullable=False), known, options)
+def _finish(column: Line, value: str | bytes, dialect: Dialect, options: ReadingOptions) -> tuple[str, Counter[str]]:
+    """The field that is sent of a value, and what was counted; nothing where the stream fails."""
+    odd: Counter[str] = Counter()
+    layout = lay_out([column], [], packet=2**30, mean_row=0)
+    finisher = LineFinisher(
+        layout, dialect, odd, encoding=options.binary_encoding, nul=options.nul_in_text, table="sample"
+    )
+    try:
+        return finisher.finish([("", value) if layout.apart else (_write(column, value, dialect),)])[0], odd
+    except NulError:
+        return "", odd
 
 
-def _expression(reading: Reading) -> str:
-    return f"`{reading.expression.format('col')}`"
+def _write(column: Line, value: str | bytes, dialect: Dialect) -> str:
+    """The server's line of one value, marked if it might have to be."""
+    reading, text = column.reading, str(value)
+    if reading.json_expression and dialect is JSON:
+        text = text.replace(" ", "T") + ("+00:00" if "+00:00" in reading.json_expression else "")
+    if reading.kind is Kind.TEXT:
+        text = dialect.escape(text)
+    elif reading.kind is Kind.PLAIN:
+        text = f"{dialect.plain_quote}{text}{dialect.plain_quote}"
+    return f"!{text}" if reading.mend else text
+
+
+def read_type(mysql_type: str, known: KnownColumn | None, options: ReadingOptions) -> Line:
+    """A NOT NULL column of this type, as the tap plans it."""
+    column = Column(name="col", type=mysql_type, nullable=False)
+    return Line("col", "col", choose_reading("sample", column, known, options))
 
 
 def _compact(schema: Mapping[str, Any]) -> str:

@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.values import CASES, SHAPES
 
 from tap_opendental.discovery.knowledge import load_knowledge
+from tap_opendental.discovery.model import Column
 from tap_opendental.errors import ExitCode
 from tap_opendental.settings import PROPERTIES
 from target_opendental_replica.errors import ExitCode as ReplicaExitCode
@@ -70,6 +72,21 @@ def test_a_stale_table_is_noticed():
     assert fill(filled, {"settings": "new"}) == filled
     with pytest.raises(SystemExit, match="block settings"):
         fill("no comments", {"settings": "new"})
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_documented_ways_to_load_are_the_tested_ones(case):
+    """What docs/type-fidelity.md says of LOAD DATA is what tests/integration/test_values.py does, type by type."""
+    documented = load_script("render_settings").load_expression(case.ddl, case.known)
+    assert documented == case.load.format("@col")
+
+
+def test_every_type_that_is_tested_is_documented():
+    """docs/type-fidelity.md has a line for each base type of the property tests; point and its like are geometry."""
+    described = {Column("col", name).base_type for name, *_ in load_script("render_settings").TYPES}
+    tested = {Column("col", case.ddl).base_type for case in CASES}
+    assert tested - set(SHAPES) == described - {"geometry"}
+    assert "geometry" in described
 
 
 def test_every_secret_is_in_the_security_document():
