@@ -1,0 +1,137 @@
+"""A table as a whole: when nothing can have changed since, and when it is older than it was."""
+
+from dataclasses import replace
+
+import pytest
+
+from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state, read_table_states
+from tap_opendental.extraction.table_state import TableState
+
+TABLE = TableState("MyISAM", "2024-01-01 00:00:00", "2024-06-28 18:00:00", 9, 99, 10, "2024-06-28 18:00:02")
+
+
+def test_a_fingerprint_differs_whenever_anything_does():
+    """An edit moves UPDATE_TIME, and rows, bytes or the counter; a table made again has another CREATE_TIME."""
+    others = [
+        replace(TABLE, updated="2024-06-28 17:59:59"),
+        replace(TABLE, created="2024-01-01 00:00:01"),
+        replace(TABLE, rows=8),
+        replace(TABLE, data_bytes=100),
+        replace(TABLE, auto_increment=11),
+        replace(TABLE, auto_increment=None),
+    ]
+    assert len({table.fingerprint for table in (TABLE, *others)}) == 7
+    assert replace(TABLE, read_at="2025-01-01 00:00:00").fingerprint == TABLE.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("read_at", "settled"),
+    [
+        ("2024-06-28 18:00:00", False),
+        ("2024-06-28 18:00:01", False),
+        ("2024-06-28 18:00:02", True),
+        ("2024-06-28 17:00:00", False),
+        ("2024-07-01 00:00:00", True),
+    ],
+)
+def test_an_update_of_this_moment_is_no_fingerprint(read_at, settled):
+    """UPDATE_TIME has seconds: another edit in the same one would not move it. So it must lie two seconds back."""
+    assert (replace(TABLE, read_at=read_at).fingerprint is not None) == settled
+
+
+@pytest.mark.parametrize("engine", ["InnoDB", "Aria", "MEMORY", "None"])
+def test_only_myisam_has_a_fingerprint(engine):
+    """Others forget UPDATE_TIME at a restart, and estimate their rows."""
+    assert replace(TABLE, engine=engine).fingerprint is None
+    assert replace(TABLE, updated=None).fingerprint is None
+
+
+def test_what_a_later_run_compares_with():
+    """Times and counter; rows and bytes are estimates elsewhere than on MyISAM."""
+    assert TABLE.to_state() == {
+        "created": "2024-01-01 00:00:00",
+        "updated": "2024-06-28 18:00:00",
+        "auto_increment": 10,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({}, None),
+        ({"created": "2024-01-02 00:00:00", "updated": "2024-07-01 00:00:00", "auto_increment": 11}, None),
+        ({"created": None, "updated": None, "auto_increment": None}, None),
+        ({"auto_increment": 9}, "went back in AUTO_INCREMENT"),
+        ({"created": "2023-12-31 23:59:59"}, "went back in CREATE_TIME"),
+        ({"updated": "2024-06-28 17:59:59"}, "went back in UPDATE_TIME"),
+        ({"updated": "2024-06-28 17:59:59", "engine": "InnoDB"}, None),
+        ({"created": "2023-12-31 23:59:59", "engine": "InnoDB"}, "went back in CREATE_TIME"),
+        ({"auto_increment": 9, "engine": "InnoDB"}, "went back in AUTO_INCREMENT"),
+    ],
+)
+def test_a_table_that_went_back(change, why):
+    """A backup brings counter and times back; InnoDB's UPDATE_TIME is lost at a restart and says nothing."""
+    assert replace(TABLE, **change).went_back(TABLE.to_state()) == why
+
+
+def test_nothing_remembered_is_nothing_to_compare_with():
+    """A first run, or a state of another tap."""
+    for before in ({}, {"created": None, "updated": None, "auto_increment": None}):
+        assert TABLE.went_back(before) is None
+
+
+class Server:
+    """Stands for the source: gives an answer, and keeps what it was asked."""
+
+    def __init__(self, *rows):
+        self.rows = rows
+        self.asked = []
+
+    def fetch(self, statement, *, table=None):
+        """Return the rows, whatever was asked."""
+        self.asked.append((statement[0], statement[1], table))
+        return self.rows
+
+
+FACTS = ("visit", "MyISAM", "2024-01-01 00:00:00", "2024-06-28 18:00:00", 9, 99, 10, "2024-06-28 18:00:02")
+BARE = ("view", None, None, None, None, None, None, "2024-06-28 18:00:02")
+
+
+def test_all_tables_cost_one_statement():
+    """Whatever their number; a view has no facts, which is nothing to stumble over."""
+    server = Server(FACTS, BARE)
+    found = read_table_states(server)
+    assert found["visit"] == TABLE
+    assert found["view"].fingerprint is None
+    assert len(server.asked) == 1
+
+
+def test_one_table_now():
+    """By its exact name: a server that ignores case may answer with another one's."""
+    server = Server(FACTS)
+    assert read_table_state(server, "visit") == TABLE
+    assert server.asked[0][1:] == ({"table": "visit"}, "visit")
+    assert read_table_state(server, "Visit") is None
+    assert read_table_state(Server(), "visit") is None
+
+
+def test_a_checksum_is_asked_of_innodb_within_the_limit_only():
+    """CHECKSUM TABLE locks a MyISAM table while it reads it, and costs as much as reading it anywhere."""
+    table = replace(TABLE, engine="InnoDB", data_bytes=2 * 1_048_576)
+    server = Server(("db.visit", 12345))
+    assert read_checksum(server, "vi`s%it", table, 2) == "checksum 12345 2024-01-01 00:00:00"
+    assert server.asked == [("CHECKSUM TABLE `vi``s%%it`", {}, "vi`s%it")]
+    idle = Server()
+    assert read_checksum(idle, "visit", replace(table, data_bytes=2 * 1_048_576 + 1), 2) is None
+    assert read_checksum(idle, "visit", table, 0) is None
+    assert read_checksum(idle, "visit", TABLE, 64) is None
+    assert idle.asked == []
+    assert read_checksum(Server(("db.visit", None)), "visit", table, 2) is None
+
+
+def test_the_largest_key():
+    """By the index alone; None of an empty table."""
+    server = Server((7,))
+    assert read_largest_key(server, "log", "Log`Num") == 7
+    assert server.asked[0][0] == "SELECT MAX(`Log``Num`) FROM `log`"
+    assert read_largest_key(Server((None,)), "log", "LogNum") is None
