@@ -13,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from tap_opendental.connector import create_source_engine, plain_errors
 from tap_opendental.discovery import SchemaDiscovery
 from tap_opendental.errors import OpenDentalError
+from tap_opendental.extraction.packets import query_lines
 from tap_opendental.identity import Identity
 
 if TYPE_CHECKING:
@@ -71,15 +72,15 @@ class Source:
         more than that.
         """
         with plain_errors(self.address, table=table):
-            cursor: Any = self.connection.connection.cursor()
-            cursor.execute(*statement)
-            rows: Sequence[Row] = cursor.fetchall()
-        if cursor.warning_count:
+            connection: Any = self.connection.connection.driver_connection
+            rows, warnings = query_lines(connection, connection.cursor().mogrify(*statement))
+        if warnings:
             raise DamagedPageError(
-                f"the server warned of {cursor.warning_count} values while reading table {table}, so the page is not "
+                f"the server warned of {warnings} values while reading table {table}, so the page is not "
                 "believed: a value may be longer than the server's max_allowed_packet"
             )
-        return rows
+        found: Sequence[Row] = rows
+        return found
 
     @cached_property
     def session(self) -> Session:

@@ -18,7 +18,7 @@ from tap_opendental.bookmarks import REPAIR, Bookmark, Pass
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
 from tap_opendental.errors import ConfigError, NotFoundError, OpenDentalError, StateError, UnreachableError
-from tap_opendental.extraction.cursors import read_cursors
+from tap_opendental.extraction.cursors import choose_key_reader, read_cursors
 from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state
 from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, lay_out, parse_line, render_select
 from tap_opendental.extraction.pages import PagePlan, Place
@@ -291,7 +291,8 @@ class TableStream(Stream):
             nul=self._run.settings.reading.nul_in_text,
             table=self._plan.table,
         )
-        page_plan = self._page_plan(render_select(self._layout, dialect), begun)
+        read_key = choose_key_reader(dialect, self._layout.inline, self._plan.key)
+        page_plan = replace(self._page_plan(render_select(self._layout, dialect), begun), read_key=read_key)
         cursor = self._plan.cursor if self.replication_key else None
         return Walk(
             self._reader(len(page_plan.expressions)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -52,6 +53,10 @@ if TYPE_CHECKING:
     from tap_opendental.extraction.overlap import Reach
     from tap_opendental.extraction.table_state import TableState
     from tap_opendental.identity import Identity
+
+
+# The SDK tells at DEBUG what a stream map's filter returned for each row: a value of the row, where the filter is one.
+logging.getLogger("singer_sdk.mapper").addFilter(lambda record: record.levelno > logging.DEBUG)
 
 
 class TapOpenDental(Tap):

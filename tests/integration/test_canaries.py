@@ -75,6 +75,7 @@ WELL = {
     "stream maps": ({"stream_maps": MAPS}, (), SHAPES),
     "flattening": ({"flattening_enabled": True, "flattening_max_depth": 2}, (), SHAPES),
     "a snapshot": ({"snapshot": True, "binary_encoding": "hex"}, (), SHAPES - {"base64"} | {"hex"}),
+    "a filter that is a value": ({"stream_maps": {"patient": {"__filter__": "SSN"}}}, (), SHAPES),
     "files of JSON": ({"batch_format": "jsonl"}, (), {"text", "key", "stamp"}),
     "files of CSV": ({"batch_format": "csv"}, (), {"text", "key", "stamp"}),
     "a test of the connection": ({}, ("--test",), SHAPES),

@@ -10,6 +10,7 @@ for each start would be most of their time.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import os
@@ -110,5 +111,6 @@ def tell_end(pid: int, ending: int) -> NoReturn:
 
 if __name__ == "__main__":
     programs = {name: importlib.import_module(module).main for name, module in PROGRAMS.items()}
+    gc.freeze()  # what was imported is left alone when a fork ends
     serve()
     programs[sys.argv[0]]()

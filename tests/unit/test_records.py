@@ -194,7 +194,7 @@ def test_a_line_of_a_file_says_its_version():
 
 def test_a_large_file_is_closed_and_the_next_begun(monkeypatch):
     """Files end at a size, at the end of a page; each has its line of names and its message."""
-    monkeypatch.setattr("tap_opendental.writers._FILE_BYTES", 20)
+    monkeypatch.setattr("tap_opendental.writers._FILE_BYTES", {"csv": 20})
     files, announced = write_batches(CSV, ["1,2"], ["3,4", "5,6"], ["7,8"])
     assert [content for _, content, _ in files] == [b'"a","b"\n1,2\n3,4\n5,6\n', b'"a","b"\n7,8\n']
     assert len(announced) == 2

@@ -37,7 +37,8 @@ class PagePlan:
     `expressions` is the SELECT list; `key` the columns that order the pages. `since` limits the rows to those whose
     `cursor` is at or after it, or NULL or zero, which no comparison would find. A cursor that is the key itself finds
     the rows of an append-only table, and is never NULL. Columns in `keyed_by_number` continue from their number, since
-    their text does not sort or compare as the column does.
+    their text does not sort or compare as the column does. `read_key` reads the key out of a row's expressions, where
+    it can be; else its values are selected in addition.
     """
 
     table: str
@@ -47,6 +48,7 @@ class PagePlan:
     since: str | int | None = None
     cursor_indexed: bool = False
     keyed_by_number: frozenset[str] = frozenset()
+    read_key: Callable[[Row], Row] | None = None
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def _walk(read: Reader, plan: PagePlan, stage: Stage, after: Row | None) -> Iter
 
 def _choose_step(plan: PagePlan, stage: Stage) -> tuple[Callable[..., Answer], _Order]:
     if stage == "changed":
-        return _read_page, _Order(replace(plan, key=(str(plan.cursor), *plan.key)), _SINCE)
+        return _read_page, _Order(replace(plan, key=(str(plan.cursor), *plan.key), read_key=None), _SINCE)
     if stage == "unset":
         return _read_page, _Order(plan, _UNSET)
     if plan.since is None:
@@ -232,7 +234,7 @@ def range_statement(plan: PagePlan, changed: str | None, after: Row | None, upto
     ]
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     order = ", ".join(quote(name) for name in plan.key)
-    columns = ", ".join((*plan.expressions, *_key_values(plan)))
+    columns = ", ".join(plan.expressions if plan.read_key else (*plan.expressions, *_key_values(plan)))
     since = {"since": plan.since} if changed and "since" in changed else {}
     return (
         f"SELECT {columns} FROM {quote(plan.table)}{where} ORDER BY {order}",
@@ -246,7 +248,9 @@ def _key_values(plan: PagePlan) -> tuple[str, ...]:
 
 
 def _last_key(rows: Sequence[Row], plan: PagePlan) -> Row | None:
-    return rows[-1][len(plan.expressions) :] if rows else None
+    if not rows:
+        return None
+    return plan.read_key(rows[-1]) if plan.read_key else rows[-1][len(plan.expressions) :]
 
 
 def _compare(key: Sequence[str], operator: str, prefix: str) -> str:
