@@ -45,11 +45,11 @@ _BIGINT_BITS = 63
 # A DECIMAL has up to 65 digits, a sign and a point; a DOUBLE's shortest text has 24 characters.
 _NUMBER_BYTES, _MOMENT_BYTES, _CHARACTER_BYTES = 70, 40, 4
 
-# A day that no calendar has: month or day zero, beyond the month's last day (legal under ALLOW_INVALID_DATES), or in
-# the year zero. LAST_DAY is NULL for month zero, without a warning; DAYOFMONTH is 0 for a partial date.
-_NO_DAY = "IFNULL(DAYOFMONTH({0}) NOT BETWEEN 1 AND DAYOFMONTH(LAST_DAY({0})) OR {0} < '0001-01-01', {0} IS NOT NULL)"
-_NO_MOMENT = "{0} = 0"  # a TIMESTAMP may be zero, and is never partial
-_IN_YEAR_ONE = "{0} < '0001-01-02'"
+# A day that no calendar has: in the year zero, month or day zero, or beyond the month's last day (legal under
+# ALLOW_INVALID_DATES). LAST_DAY comes last: MySQL warns of month zero, which would fail the page (MariaDB does not).
+_NO_DAY = "{0} < '{first}' OR MONTH({0}) = 0 OR DAYOFMONTH({0}) NOT BETWEEN 1 AND DAYOFMONTH(LAST_DAY({0}))"
+_FIRST_DAY, _FIRST_AFTER_SENTINEL = "0001-01-01", "0001-01-02"
+_NO_MOMENT = "{0} = 0"  # a TIMESTAMP may be zero, is never partial, and begins in 1970
 _NO_TIME_OF_DAY = "{0} NOT BETWEEN '00:00:00' AND '23:59:59.999999'"
 
 
@@ -201,13 +201,13 @@ def _temporal(column: Column, known: KnownColumn | None, options: ReadingOptions
 
 
 def _moment(base: str, options: ReadingOptions) -> Reading:
-    suspect = _NO_MOMENT if base == "timestamp" else _NO_DAY
+    first = _FIRST_DAY if options.keep_sentinel_dates else _FIRST_AFTER_SENTINEL
     written = {"date": None, "datetime": "INSERT({0}, 11, 1, 'T')", "timestamp": _TIMESTAMP_IN_JSON}[base]
     return Reading(
         _nullable_text("date" if base == "date" else "date-time"),
         Kind.PLAIN,
         json_expression=written,
-        suspect=suspect if options.keep_sentinel_dates else f"{suspect} OR {_IN_YEAR_ONE}",
+        suspect=_NO_MOMENT if base == "timestamp" else _NO_DAY.replace("{first}", first),
         mend=partial(_mend_moment, options.keep_sentinel_dates),
         max_bytes=_MOMENT_BYTES,
         note="" if options.keep_sentinel_dates else "no sentinels",

@@ -235,7 +235,8 @@ def test_sentinel_dates_become_null_on_request():
     assert mended("datetime", "0001-01-01 12:00:00", keep_sentinel_dates=False) == (None, {SENTINEL_DATE: 1})
     assert mended("date", "0001-01-02", keep_sentinel_dates=False) == ("0001-01-02", {})
     assert mended("date", "0000-00-00", keep_sentinel_dates=False) == (None, {ZERO_DATE: 1})
-    assert reading("date", keep_sentinel_dates=False).suspect == reading("date").suspect + " OR {0} < '0001-01-02'"
+    assert reading("date").suspect.startswith("{0} < '0001-01-01' OR ")
+    assert reading("date", keep_sentinel_dates=False).suspect.startswith("{0} < '0001-01-02' OR ")
 
 
 def test_what_is_mended_is_marked_by_the_server():
@@ -246,6 +247,12 @@ def test_what_is_mended_is_marked_by_the_server():
     assert reading("timestamp").suspect == "{0} = 0"
     assert reading("tinyint", known=BOOLEAN).suspect == "{0} NOT IN (0, 1)"
     assert reading("time", known=TIME_OF_DAY).suspect == "{0} NOT BETWEEN '00:00:00' AND '23:59:59.999999'"
+
+
+def test_the_server_is_not_asked_for_the_last_day_of_month_zero():
+    """MySQL answers that with a warning, for which the page would fail: month zero is found before."""
+    suspect = reading("datetime").suspect
+    assert suspect.index("MONTH({0}) = 0 OR") < suspect.index("LAST_DAY")
 
 
 def test_intervals_stay_text():
