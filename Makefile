@@ -40,7 +40,7 @@ test-integration: install browser $(TEST_TOOLS) ## tests against a real MariaDB 
 test-e2e: install plugins ## tests of the whole pipeline through Meltano
 	@.venv/bin/python scripts/run_tests.py e2e
 
-test-values: install ## 200,000 random rows of values, of every type, by every path (a quarter of an hour)
+test-values: install ## 200,000 random rows of values, of every type, by every path (ten minutes)
 	@TEST_VALUES=200000 .venv/bin/pytest -q tests/integration/test_values.py
 
 test-all: servers browser $(UV) $(TEST_TOOLS) ## unit and integration tests on every Python from 3.11 to 3.13 that is present

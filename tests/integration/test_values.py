@@ -7,15 +7,11 @@ COPY, and by LOAD DATA into a copy of the table. What must arrive is told by tes
 import csv
 import io
 import json
+import math
 import os
 from base64 import b64encode
-from collections import Counter
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from decimal import Decimal
-from functools import cached_property
-from typing import Any
 
 import psycopg
 import pymysql
@@ -24,75 +20,35 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
 from pymysql.converters import conversions
-from singer_sdk.singerlib.json import deserialize_json, serialize_json
 from sqlalchemy.engine import make_url
+from tests.delivery import BY_NAME, Delivery, Page, Servers, read_columns, table_of
 from tests.integration.conftest import config_of
-from tests.values import CASES, HOSTILE_NAMES, Case
+from tests.values import CASES, HOSTILE_NAMES, Sent
 
-from opendental_analyze.explain.dbt_columns import name_postgres_type
-from opendental_analyze.sandbox.databases import mariadb_root, run
 from opendental_analyze.sandbox.throw_away import mariadb_database, postgres_database
 from tap_opendental.connector import SourceAddress
 from tap_opendental.errors import OpenDentalError
-from tap_opendental.extraction.lines import CSV, JSON, Column, LineFinisher, lay_out, parse_line, render_select
+from tap_opendental.extraction.lines import CSV, JSON
 from tap_opendental.quoting import quote, quote_plain
-from tap_opendental.records import render_objects, render_record_template
 from tap_opendental.source import DamagedPageError, Source
-from tap_opendental.types import Kind, ReadingOptions, choose_reading
-from tap_opendental.writers import BatchWriter
+from tap_opendental.types import Kind
 
 ROWS = 20
 # Rows of two values to draw in all: 200,000 by `make test-values`, at random; without it the same 7,000 each time.
 WISH = os.environ.get("TEST_VALUES")
 SETTINGS = settings(
-    max_examples=max(4, int(WISH or 0) // (ROWS * len(CASES))),
+    max_examples=max(4, math.ceil(int(WISH or 0) / (ROWS * len(CASES)))),
     deadline=None,
     database=None,
     derandomize=WISH is None,
     print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
-BY_NAME = {case.name: case for case in CASES}
 PACKET = 16_384
 ENCODERS = {kind: encode for kind, encode in conversions.items() if isinstance(kind, type)}
-LOAD = (
-    "LOAD DATA LOCAL INFILE '{path}' INTO TABLE {table} CHARACTER SET utf8mb4 FIELDS TERMINATED BY ',' "
-    "OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' IGNORE 1 LINES ({fields}) SET {sets}"
-)
 
 
 # --- servers ----------------------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Servers:
-    """A source as its owner sees it, the tap's own reading of it, and a warehouse."""
-
-    owner: Any
-    source: Source
-    warehouse: Any
-    address: SourceAddress
-    state: Any
-
-    def ask(self, statement, *arguments):
-        """Run a statement as the owner; values arrive as the server's text."""
-        with self.owner.cursor() as cursor:
-            cursor.execute(statement, *arguments)
-            return cursor.fetchall()
-
-    @contextmanager
-    def another_session(self, packet=67_108_864):
-        """Read in a session of its own, which knows the tables of this moment, with this max_allowed_packet."""
-        before, self.source = self.source, Source(self.address)
-        root = mariadb_root(self.state)
-        run(root, [f"SET GLOBAL max_allowed_packet = {packet}"])
-        try:
-            assert self.source.session.packet == packet
-            yield
-        finally:
-            run(root, ["SET GLOBAL max_allowed_packet = 67108864"])
-            self.source.close()
-            self.source = before
 
 
 @pytest.fixture(scope="module")
@@ -112,170 +68,6 @@ def servers(sandbox):
                     servers.ask(f"CREATE TABLE {table} (Num int PRIMARY KEY, A {case.ddl} NULL, B {case.ddl} NOT NULL)")
             yield servers
         servers.source.close()
-
-
-def table_of(case):
-    return f"t{CASES.index(case)}"
-
-
-@dataclass
-class Page:
-    """One page of a table, read as the tap reads it; `packet` is what it takes for max_allowed_packet."""
-
-    servers: Servers
-    table: str
-    columns: list
-    packet: int
-    nul: str = "replace"
-
-    @cached_property
-    def layout(self):
-        """Which columns are read apart."""
-        return lay_out(self.columns, ["Num"], packet=self.packet, mean_row=0)
-
-    def read(self, dialect):
-        """The finished lines, and what was counted as altered."""
-        altered = Counter()
-        finisher = LineFinisher(self.layout, dialect, altered, encoding="base64", nul=self.nul, table=self.table)
-        select = ", ".join(render_select(self.layout, dialect))
-        rows = self.servers.source.fetch((f"SELECT {select} FROM {quote(self.table)}", {}), table=self.table)
-        return finisher.finish(rows), altered
-
-    def records(self, lines):
-        """The records of RECORD messages by `Num`: numbers as floats or, if exact, as Decimal."""
-        template = render_record_template("t", self.columns_sent, None, datetime.now(UTC))
-        messages = render_objects(template, lines).removesuffix("\n").split("\n")
-        return self._by_number(json.loads(message, parse_float=Decimal)["record"] for message in messages)
-
-    def records_of_the_sdk(self, lines):
-        """The same by the SDK's path, written and read by the SDK."""
-        return self._by_number(deserialize_json(serialize_json(parse_line(line, self.columns_sent))) for line in lines)
-
-    @property
-    def columns_sent(self):
-        """The columns in the line's order."""
-        return self.layout.columns
-
-    def write_csv(self, path, lines):
-        """Write a BATCH file as the tap does."""
-        chunks: list[bytes] = []
-        folder = type("Folder", (), {"write": staticmethod(lambda _stream, written, _suffix: chunks.extend(written))})
-        writer = BatchWriter("t", folder, CSV, lambda _encoding, _url: None)
-        writer.write(lines, self.columns_sent, None)
-        writer.flush()
-        path.write_bytes(b"".join(chunks))
-
-    def _by_number(self, records):
-        exact = {column.name for column in self.columns if column.reading.exact}
-        return {
-            record.pop("Num"): {
-                name: float(value) if isinstance(value, Decimal) and name not in exact else value
-                for name, value in record.items()
-            }
-            for record in records
-        }
-
-
-def read_columns(servers, table, known=None):
-    """The columns of a table as the tap plans them."""
-    found = servers.source.discovery.get_table_schema(table)
-    return [
-        Column(
-            column.name,
-            column.name,
-            choose_reading(
-                table, replace(column, collation=column.collation or found.collation), known, ReadingOptions()
-            ),
-        )
-        for column in found.columns
-    ]
-
-
-# --- one type on its way ----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Delivery:
-    """The table of one type, stored, sent by every path and compared; `spoil` alters how its values are read."""
-
-    servers: Servers
-    case: Case
-    folder: Any
-    spoil: dict[str, Any] = field(default_factory=dict)
-    nul: str = "replace"
-
-    def __post_init__(self):
-        self.table = table_of(self.case)
-        columns = read_columns(self.servers, self.table, self.case.known)
-        for place, column in enumerate(columns[1:], 1):
-            columns[place] = replace(column, reading=replace(column.reading, **self.spoil))
-        self.page = Page(self.servers, self.table, columns, self.servers.source.session.packet, self.nul)
-        kinds = ", ".join(f'"{c.name}" {name_postgres_type(c.reading.schema)}' for c in columns)
-        for name in (self.table, f"want_{self.table}"):
-            self.servers.warehouse.execute(f"CREATE TABLE IF NOT EXISTS {name} ({kinds})")
-
-    def check(self, rows):
-        """Store pairs of values; they must arrive as documented by each path."""
-        self.store(rows)
-        promised = self.promise()
-        lines, altered = self.page.read(JSON)
-        wanted = {num: {"A": a and a.value, "B": b and b.value} for num, (a, b) in promised.items()}
-        assert self.page.records(lines) == wanted
-        assert self.page.records_of_the_sdk(lines) == wanted
-        assert altered.total() == sum(value.altered for values in promised.values() for value in values if value)
-        path = self.folder / f"{self.table}.csv"
-        self.page.write_csv(path, self.page.read(CSV)[0])
-        assert self.differing_in_postgres(path, wanted) == [[], []]
-        assert self.differing_in_copy(path, promised) == {}
-
-    def store(self, rows):
-        """Fill the source's table."""
-        one = f"(%s, {self.case.insert}, {self.case.insert})"
-        values = [value for number, pair in enumerate(rows) for value in (number, *pair)]
-        self.servers.ask(f"TRUNCATE {self.table}")
-        self.servers.ask(f"INSERT INTO {self.table} VALUES {', '.join([one] * len(rows))}", values)
-
-    def promise(self):
-        """What must be sent of each row, told by what is stored."""
-        view = ", ".join(self.case.view.format(name) for name in "AB")
-        stored = self.servers.ask(f"SELECT Num, {view} FROM {self.table}")
-        return {int(num): [None if v is None else self.case.sent(v) for v in values] for num, *values in stored}
-
-    def differing_in_postgres(self, path, wanted):
-        """Rows that PostgreSQL has of the file and should not, and the other way round, by its columns' own types."""
-        names = ", ".join(f'"{column.name}"' for column in self.page.columns_sent)
-        rows = [(num, *(None if v is None else str(v) for v in values.values())) for num, values in wanted.items()]
-        both = (self.table, f"want_{self.table}")
-        with self.servers.warehouse.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {', '.join(both)}")
-            with cursor.copy(f"COPY {self.table} ({names}) FROM STDIN (FORMAT csv, NULL 'NULL', HEADER)") as copy:
-                copy.write(path.read_bytes())
-            cursor.executemany(f"INSERT INTO {both[1]} VALUES (%s, %s, %s)", rows)
-            return [
-                cursor.execute(f'SELECT "Num", "A"::text, "B"::text FROM (TABLE {a} EXCEPT TABLE {b}) AS d').fetchall()
-                for a, b in (both, both[::-1])
-            ]
-
-    def differing_in_copy(self, path, promised):
-        """Rows that LOAD DATA makes of the file and are not the source's own, but for what is altered on purpose."""
-        copy = f"copy_{self.table}"
-        fields = ", ".join(c.name if c.name == "Num" else f"@{c.name}" for c in self.page.columns_sent)
-        sets = ", ".join(f"{name} = {self.case.load.format(f'@{name}')}" for name in "AB")
-        self.servers.ask(f"TRUNCATE {copy}")
-        self.servers.ask(LOAD.format(path=path, table=copy, fields=fields, sets=sets))
-        source, loaded = self.bits(self.table), self.bits(copy)
-        assert source.keys() == loaded.keys() == promised.keys()
-        return {
-            (num, place): (source[num][place], loaded[num][place])
-            for num, values in promised.items()
-            for place, value in enumerate(values)
-            if source[num][place] != loaded[num][place] and not (value and value.altered)
-        }
-
-    def bits(self, table):
-        """Text of each row that is equal where the stored values are, to the last bit."""
-        same = ", ".join(self.case.same.format(name) for name in "AB")
-        return {int(num): values for num, *values in self.servers.ask(f"SELECT Num, {same} FROM {table}")}
 
 
 def hard_rows(case):
@@ -299,6 +91,18 @@ def test_any_value_arrives(case, servers, tmp_path):
         delivery.check(rows)
 
     check()
+
+
+@pytest.mark.parametrize("name", ["date", "datetime", "datetime(6)", "timestamp"])
+def test_sentinel_dates_become_null_on_request(name, servers, tmp_path):
+    """With sentinel_dates: null the day 0001-01-01 is NULL and counted, at any time of it, and no other day is."""
+    case = BY_NAME[name]
+
+    def send(stored):
+        return Sent(None, altered=True) if stored.startswith("0001-01-01") else case.sent(stored)
+
+    delivery = Delivery(servers, replace(case, sent=send), tmp_path, keep_sentinel_dates=False)
+    delivery.check([*hard_rows(case), ("2024-02-29 00:00:00", "2024-02-29 23:59:59")])
 
 
 @pytest.mark.parametrize(
