@@ -16,15 +16,22 @@ if TYPE_CHECKING:
 
     from tap_opendental.extraction.lines import Column
 
+Template = tuple[str, ...]
+"""The text before each token, and that behind the last."""
 
-def render_template(columns: Sequence[Column], constants: Mapping[str, Any] | None = None) -> str:
-    """Return a JSON object with a place for each column's token, in the line's order; for the % operator.
+# Lines that are rendered at once: what fits the processor's cache is rendered faster, and a page of 8 MB of tokens is
+# 30 MB of records.
+_SLICE = 500
+
+
+def render_template(columns: Sequence[Column], constants: Mapping[str, Any] | None = None) -> Template:
+    """Return a JSON object with a place for each column's token, in the line's order.
 
     `constants` follow the columns, the same in each row.
     """
-    places = [f"{_escape(column.name)}:%s" for column in columns]
-    places += [f"{_escape(name)}:{_escape(value)}" for name, value in (constants or {}).items()]
-    return "{" + ",".join(places) + "}"
+    names = [f"{json.dumps(column.name)}:" for column in columns]
+    facts = [f",{json.dumps(name)}:{json.dumps(value)}" for name, value in (constants or {}).items()]
+    return ("{" + names[0], *(f",{name}" for name in names[1:]), "".join([*facts, "}"]))
 
 
 def describe_extraction(version: int | None, extracted: datetime) -> dict[str, Any]:
@@ -38,29 +45,46 @@ def describe_extraction(version: int | None, extracted: datetime) -> dict[str, A
     return facts if version is None else {**facts, "_sdc_table_version": version}
 
 
-def _escape(value: str | int) -> str:
-    return json.dumps(value).replace("%", "%%")
+def render_objects(template: Template, lines: Sequence[str]) -> str:
+    """Make a line of JSON of each row, and end each with a newline.
+
+    Text and tokens are laid into one list, column by column, and joined once: half of what formatting each row costs.
+    ValueError when there are tokens too many or too few.
+    """
+    count, width = len(lines), 2 * len(template) - 1
+    tokens = JSON.separator.join(lines).split(JSON.separator)
+    parts = [""] * (count * width)
+    for place, text in enumerate((*template[:-1], f"{template[-1]}\n")):
+        parts[2 * place :: width] = [text] * count
+    for place in range(len(template) - 1):
+        parts[2 * place + 1 :: width] = tokens[place :: len(template) - 1]
+    return "".join(parts)
 
 
-def render_objects(template: str, lines: Sequence[str]) -> str:
-    """Make a line of JSON of each row, and end each with a newline."""
-    return "\n".join([template % tuple(line.split(JSON.separator)) for line in lines]) + "\n"
+def render_slices(template: Template, lines: Sequence[str]) -> Iterator[str]:
+    """Render a page piece by piece, whole lines each."""
+    for begin in range(0, len(lines), _SLICE):
+        yield render_objects(template, lines[begin : begin + _SLICE])
 
 
-def render_record_template(stream: str, columns: Sequence[Column], version: int | None, extracted: datetime) -> str:
+def render_record_template(
+    stream: str, columns: Sequence[Column], version: int | None, extracted: datetime
+) -> Template:
     """Return a RECORD message with a place for each column's token."""
+    first, *others, last = render_template(columns)
     ending = f',"time_extracted":"{extracted.isoformat()}"' + (f',"version":{version}' if version is not None else "")
-    return f'{{"type":"RECORD","stream":{_escape(stream)},"record":{render_template(columns)}{ending}}}'
+    return (f'{{"type":"RECORD","stream":{json.dumps(stream)},"record":{first}', *others, f"{last}{ending}}}")
 
 
 def write_records(stream: str, columns: Sequence[Column], version: int | None, lines: Sequence[str]) -> None:
-    """Write a page to stdout. A signal waits until it is out: half a line is printed whole into a target's log."""
+    """Write a page to stdout. A signal waits for whole lines: half a line is printed into a target's log."""
     template = render_record_template(stream, columns, version, datetime.now(UTC))
-    data = render_objects(template, lines).encode()
-    with held_signals():
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+    sys.stdout.flush()
+    for text in render_slices(template, lines):
+        data = text.encode()
+        with held_signals():
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from tap_opendental.extraction.lines import CSV
-from tap_opendental.records import describe_extraction, render_objects, render_template, write_records
+from tap_opendental.records import describe_extraction, render_slices, render_template, write_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -69,7 +69,8 @@ class BatchWriter:
             self._add("\n".join(lines) + "\n")
         else:
             facts = describe_extraction(version, datetime.now(UTC))
-            self._add(render_objects(render_template(columns, facts), lines))
+            for text in render_slices(render_template(columns, facts), lines):
+                self._add(text)
         if self._size >= _FILE_BYTES[self._dialect.name]:
             self.flush()
 
