@@ -63,8 +63,12 @@ def render_objects(template: Template, lines: Sequence[str]) -> str:
 
 def render_slices(template: Template, lines: Sequence[str]) -> Iterator[str]:
     """Render a page piece by piece, whole lines each."""
-    for begin in range(0, len(lines), _SLICE):
-        yield render_objects(template, lines[begin : begin + _SLICE])
+    return (render_objects(template, part) for part in cut(lines))
+
+
+def cut(lines: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Cut a page into pieces that are small enough to be rendered at once."""
+    return (lines[begin : begin + _SLICE] for begin in range(0, len(lines), _SLICE))
 
 
 def render_record_template(

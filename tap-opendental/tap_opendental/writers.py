@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Protocol
 
 from tap_opendental.extraction.lines import CSV
-from tap_opendental.records import describe_extraction, render_slices, render_template, write_records
+from tap_opendental.records import cut, describe_extraction, render_slices, render_template, write_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # Held in memory until a file is written. A bulk loader wants long files; an SDK target reads one into records at once
 # (20,000 rows of 45 columns, 19 MB, took stock target-postgres to 360 MB).
-_FILE_BYTES = {"csv": 32 * 1_048_576, "json": 8 * 1_048_576}
+_FILE_BYTES = {"csv": 16 * 1_048_576, "json": 8 * 1_048_576}
 
 
 class Writer(Protocol):
@@ -66,7 +66,8 @@ class BatchWriter:
         """Add a page to the file."""
         if self._dialect is CSV:
             self._add("" if self._chunks else _render_header(columns))
-            self._add("\n".join(lines) + "\n")
+            for part in cut(lines):
+                self._add("\n".join(part) + "\n")
         else:
             facts = describe_extraction(version, datetime.now(UTC))
             for text in render_slices(render_template(columns, facts), lines):
