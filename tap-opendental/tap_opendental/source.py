@@ -32,6 +32,18 @@ _SESSION = (
 # MySQL's server_uuid and MariaDB's server_uid (from 10.5.26 on); older servers have neither.
 _UNIQUE = "SHOW VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid')"
 
+# ER_WARN_ALLOWED_PACKET_OVERFLOWED, ER_INVALID_CHARACTER_STRING, MariaDB's ER_CANNOT_CONVERT_CHARACTER and MySQL 8's
+# ER_CANNOT_CONVERT_STRING: https://mariadb.com/docs/server/reference/error-codes
+_NO_CHARACTER = "a column's text holds bytes that its character set does not know; mend the row, or exclude the column"
+_REASONS = {
+    1301: "a value is longer than the server's max_allowed_packet",
+    **dict.fromkeys((1300, 1977, 3854), _NO_CHARACTER),
+}
+_NOT_UTF8 = (
+    "table {table} holds text that is not UTF-8, such as half of a surrogate pair, so the page cannot be read: mend "
+    "the row, or exclude the column in tables.yml"
+)
+
 
 class DamagedPageError(OpenDentalError):
     """The server sent a page with warnings: some value was cut or became NULL on the way."""
@@ -69,15 +81,21 @@ class Source:
         """Run a SELECT and return all its rows, past SQLAlchemy's row objects.
 
         DamagedPageError when the server had a warning to add: an expression beyond max_allowed_packet is NULL with no
-        more than that.
+        more than that. The same where text is not UTF-8: the server takes half of a surrogate pair, no decoder does.
         """
-        with plain_errors(self.address, table=table):
-            connection: Any = self.connection.connection.driver_connection
-            rows, warnings = query_lines(connection, connection.cursor().mogrify(*statement))
+        try:
+            with plain_errors(self.address, table=table):
+                connection: Any = self.connection.connection.driver_connection
+                rows, warnings = query_lines(connection, connection.cursor().mogrify(*statement))
+                code = connection.show_warnings()[0][1] if warnings else 0  # its text may quote a value
+        except UnicodeDecodeError:
+            self.disconnect()  # the rest of the answer is still in it
+            raise DamagedPageError(_NOT_UTF8.format(table=table)) from None
         if warnings:
+            reason = _REASONS.get(code, f"MySQL warning {code}")
             raise DamagedPageError(
-                f"the server warned of {warnings} values while reading table {table}, so the page is not "
-                "believed: a value may be longer than the server's max_allowed_packet"
+                f"the server warned of {warnings} values while reading table {table}, so the page is not believed: "
+                f"{reason}"
             )
         found: Sequence[Row] = rows
         return found
