@@ -101,6 +101,14 @@ class Bookmark:
         """True when no run has finished the stream."""
         return self.structure is None
 
+    def find_foreign(self, here: Identity) -> Identity | None:
+        """Another source than `here`, of which the target may hold rows; None when all are from here.
+
+        Of a pass that was begun elsewhere some rows went out, though no bookmark says so yet.
+        """
+        sources = (self.source, self.unfinished.source if self.unfinished else None)
+        return next((source for source in sources if source not in (None, here)), None)
+
     def to_state(self) -> dict[str, Any]:
         """Plain JSON types."""
         return {
