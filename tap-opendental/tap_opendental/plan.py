@@ -49,6 +49,11 @@ class TablePlan:
         """The replication key that a catalog may name."""
         return self.cursor.name if self.cursor else None
 
+    def order(self, replication_key: str | None) -> tuple[str, ...]:
+        """What a pass by that key goes by, and in which order: it cannot go on by another, or by none."""
+        indexed = "by its index" if self.cursor_indexed else "in ranges"
+        return (*self.key, *([replication_key, indexed] if replication_key else []))
+
 
 def identify_columns(key: Collection[str], contents: Mapping[str, str]) -> str:
     """Sixteen digits that differ when other columns are sent, other values in them, or in another order of pages."""

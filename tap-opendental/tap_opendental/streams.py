@@ -137,7 +137,11 @@ class TableStream(Stream):
             self._leave()
             return
         with self._run.locks.hold(self.name) as self._lock:
-            self._begin()
+            try:
+                self._begin()
+            except UnreachableError:  # lost while nobody read, or its server restarted: as a page, it is asked again
+                self._run.source.disconnect()
+                self._begin()
             if self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint):
                 self._leave()
                 return
@@ -200,7 +204,7 @@ class TableStream(Stream):
     def _wish(self) -> Wish:
         return Wish(
             key=self.replication_key,
-            sent=identify_columns(self._plan.key, self._contents),
+            sent=identify_columns(self._plan.order(self.replication_key), self._contents),
             source=self._run.identity,
             has_grown=has_grown(self._contents, self._plan.adoption, self._bookmark.structure),
             append_only=self._plan.append_only,
@@ -342,7 +346,7 @@ class TableStream(Stream):
             self._check_on()
             if lines:
                 yield self._count(lines)
-            if self._may_save_position():
+            if self._may_save_position() and walk.may_pause:
                 if held := walk.release():
                     yield self._count(held)
                 flush()

@@ -116,7 +116,9 @@ class TapOpenDental(Tap):
         if self.settings.on_foreign_state == "adopt":
             return frozenset()
         return frozenset(
-            name for name, bookmark in self._bookmarks.items() if bookmark.source not in (None, self.identity)
+            name  # a table that is gone leaves its bookmark in the state for ever
+            for name, bookmark in self._bookmarks.items()
+            if name in self.streams and self.streams[name].selected and bookmark.find_foreign(self.identity)
         )
 
     @cached_property
@@ -230,7 +232,8 @@ class TapOpenDental(Tap):
         foreign = [name for name in sorted(self.foreign_streams) if not self._is_begun_here(name)]
         if not foreign or self.settings.on_foreign_state == "rebase":
             return
-        before, now = self._bookmarks[foreign[0]].source, self.identity
+        now = self.identity
+        before = self._bookmarks[foreign[0]].find_foreign(now)
         raise StateError(
             f"state: the bookmarks of {len(foreign)} streams, {foreign[0]} among them, are of another database "
             f"({_tell(before)}, and this is {_tell(now)}); if it is the same one under a new name, run once with "
