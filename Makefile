@@ -29,7 +29,7 @@ demo: install plugins ## start a private source and warehouse, run the pipeline 
 	@.venv/bin/python scripts/demo.py
 
 test: install plugins browser $(TEST_TOOLS) ## lint and all tests, with the time of each group
-	@.venv/bin/python scripts/run_tests.py lint unit integration e2e
+	@.venv/bin/python scripts/run_tests.py lint unit integration reliability e2e
 
 test-unit: $(VENV) ## tests that need no server (seconds)
 	@.venv/bin/python scripts/run_tests.py unit

@@ -17,6 +17,7 @@ GROUPS = {
     ],
     "unit": [[BIN / "pytest", "-q", "-n", "2", "tests/unit"]],
     "integration": [[BIN / "pytest", "-q", "-n", "2", "--dist", "loadfile", "tests/integration", "--durations=5"]],
+    "reliability": [[BIN / "pytest", "-q", "-n", "2", "--dist", "worksteal", "tests/reliability", "--durations=5"]],
     "e2e": [[BIN / "pytest", "-q", "tests/e2e", "--durations=5"]],
 }
 

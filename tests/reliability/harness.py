@@ -11,11 +11,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import IO, TYPE_CHECKING, Any, Protocol
 
 from tests.integration.conftest import clean_environment
 from tests.oracle import differing, plain_moment, read_columns, read_keys, read_source, rows_by_key
@@ -59,13 +59,14 @@ def by_command(command: Sequence[str], environment: Mapping[str, str], stdout: i
 
 @dataclass(frozen=True)
 class Outcome:
-    """How one run ended: both exit codes, the lines and records that the target got, and the tap's stderr."""
+    """How one run ended: both exit codes, the lines and records that the target got, and what both wrote on stderr."""
 
     code: int
     target_code: int
     lines: int
     records: int
     log: str
+    target_log: str
 
     @property
     def last_line(self) -> str:
@@ -92,6 +93,10 @@ class Pipe:
         """The state that the next run will start from."""
         return read_state(self.folder)
 
+    def write_state(self, state: Mapping[str, Any]) -> None:
+        """Replace the state that the next run will start from."""
+        (self.folder / STATE).write_text(json.dumps(state))
+
     def run(
         self, at: Mapping[int, Callable[[Running], None]] | None = None, *, after: float | None = None, **settings: Any
     ) -> Outcome:
@@ -101,19 +106,20 @@ class Pipe:
         """
         reading, writing = os.pipe()
         fcntl.fcntl(writing, F_SETPIPE_SZ, PIPE_BYTES)
-        with tempfile.TemporaryFile() as log, tempfile.TemporaryFile() as states:
+        with _files(3) as (log, states, target_log):
             tap = self.start(self._command(settings), clean_environment(), writing, log.fileno())
             os.close(writing)
-            with _alarm(after, tap), self._start_target(states.fileno()) as target:
+            with _alarm(after, tap), self._start_target(states, target_log) as target:
                 lines, records = _pump(reading, target, tap, dict(at or {}))
                 code = tap.wait()
             self._keep_state(_read_all(states))
-            return Outcome(code, target.returncode, lines, records, _read_all(log).decode())
+            logs = (_read_all(file).decode() for file in (log, target_log))
+            return Outcome(code, target.returncode, lines, records, *logs)
 
     def settle(self, **settings: Any) -> Outcome:
         """Run to the end without a fault; AssertionError with the tap's log when that fails."""
         outcome = self.run(**settings)
-        assert (outcome.code, outcome.target_code) == (0, 0), outcome.log[-3000:]
+        assert (outcome.code, outcome.target_code) == (0, 0), outcome.log[-3000:] + outcome.target_log[-3000:]
         return outcome
 
     def copy(self, folder: Path) -> Pipe:
@@ -126,13 +132,20 @@ class Pipe:
         path.write_text(json.dumps({**self.config, **settings}))
         return [self.program, "--config", str(path), *(["--state", str(state)] if state.exists() else [])]
 
-    def _start_target(self, states: int) -> subprocess.Popen[bytes]:
-        command = self.target or (*ORACLE, str(self.folder))
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=states, env=dict(self.target_environment))
+    def _start_target(self, states: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
+        command, environment = self.target or (*ORACLE, str(self.folder)), dict(self.target_environment)
+        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=states, stderr=log, env=environment)
 
     def _keep_state(self, states: bytes) -> None:
         for state in states.splitlines()[-1:]:
             (self.folder / STATE).write_bytes(state)
+
+
+@contextmanager
+def _files(count: int) -> Iterator[list[IO[bytes]]]:
+    """So many files that are gone afterwards."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]
 
 
 @contextmanager
@@ -161,7 +174,7 @@ def _pump(reading: int, target: subprocess.Popen[bytes], tap: Running, events: d
     return lines, records
 
 
-def _read_lines(output: Any) -> Iterator[bytes]:
+def _read_lines(output: IO[bytes]) -> Iterator[bytes]:
     """Whole lines as soon as they are there, and at the end what follows the last one."""
     rest = b""
     while chunk := output.read(PIPE_BYTES):
@@ -172,7 +185,7 @@ def _read_lines(output: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _read_all(file: Any) -> bytes:
+def _read_all(file: IO[bytes]) -> bytes:
     file.seek(0)
     return file.read()
 

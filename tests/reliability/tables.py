@@ -42,7 +42,18 @@ STRATEGIES = {
     "label": "incremental",
     "journal": "incremental",
 }
-NOTES = (None, "", "plain", "tab\tand\nline\r\n", 'a "quoted" \\ path', "漢字 café", " spaces ", "{]},:", "x" * 150)
+NOTES = (
+    None,
+    "",
+    "plain",
+    "nul\0nul",
+    "tab\tand\nline\r\n",
+    'a "quoted" \\ path',
+    "漢字 café",
+    " spaces ",
+    "{]},:",
+    "x" * 150,
+)
 FEES = (0.0, -1.5, 0.1, 1e-7, 123456789.123, 2.0**53)
 PAIDS = (None, "0.0000", "-12.3400", "9007199254740.9931")
 SEENS = (None, "2024-02-29 23:59:59.125", "0001-01-01", "0000-00-00", "2024-03-10 02:30:00")

@@ -4,9 +4,10 @@ import json
 import signal
 
 import pytest
-from tests.reliability.conftest import ROUNDS
+from tests.reliability.conftest import PAGE_ROWS, ROUNDS
 from tests.reliability.harness import by_command, send
 from tests.reliability.oracle_target import HALF_LINE, LINES
+from tests.reliability.tables import DEFINITIONS
 
 # Lines of a first load are some 900, of a run after changes 150 to 400.
 FARTHEST = 300
@@ -42,6 +43,25 @@ def test_sigkills_cost_nothing(practice, make_pipe, seeded, link):
         assert outcome.target_code in (0, HALF_LINE)
     pipe.settle()
     assert practice.differing(pipe) == {}
+
+
+@pytest.mark.parametrize("table", DEFINITIONS)
+def test_a_killed_first_load_goes_on_where_it_was(practice, make_pipe, table):
+    """Killed in the middle of its first load, a table of any strategy and key is not begun again, and is exact."""
+    pipe = make_pipe(tables=[table])
+    assert pipe.run({80: send(signal.SIGKILL)}).code == -signal.SIGKILL
+    before = sent_rows(pipe)
+    pipe.settle()
+    began_with = sent_rows(pipe)[len(before) :][:PAGE_ROWS]
+    assert len(before) >= 4 * PAGE_ROWS
+    assert [row for row in began_with if row in before[: 2 * PAGE_ROWS]] == []
+    assert practice.source.differing(pipe, table) == {}
+
+
+def sent_rows(pipe):
+    """Every row that the store was ever sent, in order."""
+    messages = map(json.loads, (pipe.folder / LINES).read_bytes().splitlines())
+    return [message["record"] for message in messages if message["type"] == "RECORD"]
 
 
 @pytest.mark.parametrize("link", range(2))
