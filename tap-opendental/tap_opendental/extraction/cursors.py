@@ -41,7 +41,7 @@ def choose_key_reader(
     """
     places = [place for place, column in enumerate(inline) if column.source in key]
     whole = all("integer" in inline[place].reading.schema["type"] for place in places)
-    if [inline[place].source for place in places] != [*key] or not whole or places[-1] > len(key):
+    if not places or [inline[place].source for place in places] != [*key] or not whole or places[-1] > len(key):
         return None
     separator, last = dialect.separator, places[-1] + 1
 
