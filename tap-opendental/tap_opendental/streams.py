@@ -12,12 +12,12 @@ from singer_sdk import Stream
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
 from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
-from singer_sdk.singerlib import Schema
 
 from tap_opendental.bookmarks import REPAIR, Bookmark, Pass
+from tap_opendental.catalogs import choose_replication_key, declare_columns, select_needed
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
-from tap_opendental.errors import ConfigError, NotFoundError, OpenDentalError, StateError, UnreachableError
+from tap_opendental.errors import NotFoundError, OpenDentalError, StateError, UnreachableError
 from tap_opendental.extraction.cursors import choose_key_reader, read_cursors
 from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state
 from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, lay_out, parse_line, render_select
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog, CatalogEntry
+    from singer_sdk.singerlib import Catalog
 
     from tap_opendental.extraction.lines import Column, Dialect, Layout
     from tap_opendental.extraction.table_state import TableState
@@ -43,14 +43,6 @@ if TYPE_CHECKING:
     from tap_opendental.plan import TablePlan
     from tap_opendental.tap import TapOpenDental
     from tap_opendental.writers import Writer
-
-
-def requested_replication(entry: CatalogEntry) -> tuple[str | None, str | None]:
-    """Method and key that a catalog asks for; FULL_TABLE wins, from the entry or from its metadata."""
-    root = entry.metadata.get(())
-    forced = getattr(root, "forced_replication_method", None)
-    method = "FULL_TABLE" if forced == "FULL_TABLE" else entry.replication_method or forced
-    return method, entry.replication_key or getattr(root, "replication_key", None)
 
 
 class TableStream(Stream):
@@ -460,51 +452,19 @@ class TableStream(Stream):
         return {column.source: self._plan.contents[column.source] for column in self._selected_columns}
 
     def apply_catalog(self, catalog: Catalog) -> None:
-        """Take selection and columns from a catalog; of replication only what loses nothing: the plan's, or FULL_TABLE.
-
-        ConfigError for any other method or key: an event time as replication key would miss every later edit.
-        """
+        """Take selection and columns from a catalog, of replication what loses nothing; ConfigError for the rest."""
         entry = catalog.get_stream(self.name)
         if entry is None:
             super().apply_catalog(catalog)
             return
-        entry.schema.properties = self._declared_properties(entry.schema.properties or {})
+        entry.schema.properties = declare_columns(self._plan, entry.schema.properties or {})
         super().apply_catalog(catalog)
-        method, key = requested_replication(entry)
-        if key is not None and key not in {column.name for column in self._plan.columns}:
-            self.logger.warning("the catalog's key %s of %s is gone: the stream goes by what there is", key, self.name)
-            method, key = None, None
-        cursor = self._plan.cursor_name
-        if not (self.misfit or self.refusal or self._loses_nothing(method, key)):
-            fits = f"INCREMENTAL by {cursor}" if cursor else "FULL_TABLE"
-            raise ConfigError(f"catalog, stream {self.name}: {method} by {key} would lose changes; use {fits}")
-        for name in filter(None, (*self._plan.primary_key, cursor)):
-            if column := entry.metadata.get(("properties", name)):
-                column.selected = True  # no row can be merged, and no bookmark moved, without them
+        is_read = not (self.misfit or self.refusal)
+        key = choose_replication_key(self._plan, entry, self.logger, is_read=is_read)
+        select_needed(self._plan, entry)
         self.primary_keys = self._plan.primary_key
-        self._replicate_by(cursor if self._is_incremental(method, key) else None)
-
-    def _declared_properties(self, declared: Iterable[str]) -> dict[str, Schema]:
-        """Declare of the catalog's columns those that are sent, as they are sent, and what no row can do without.
-
-        The catalog may be older than the structure: types may have moved since, and the key.
-        """
-        wanted = {*declared, *self._plan.primary_key, self._plan.cursor_name}
-        return {
-            column.name: Schema.from_dict(dict(column.reading.schema))
-            for column in self._plan.columns
-            if column.name in wanted
-        }
+        self._replicate_by(key)
 
     def _replicate_by(self, cursor: str | None) -> None:
         self.replication_key = cursor
         self.forced_replication_method = "INCREMENTAL" if cursor else "FULL_TABLE"
-
-    def _is_incremental(self, method: str | None, key: str | None) -> bool:
-        return method == "INCREMENTAL" or (method is None and (self._plan.incremental or key is not None))
-
-    def _loses_nothing(self, method: str | None, key: str | None) -> bool:
-        cursor = self._plan.cursor_name
-        if method == "INCREMENTAL":
-            return cursor is not None and key in (None, cursor)
-        return method == "FULL_TABLE" or (method is None and key in (None, cursor))
