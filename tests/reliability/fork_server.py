@@ -110,7 +110,6 @@ def tell_end(pid: int, ending: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    programs = {name: importlib.import_module(module).main for name, module in PROGRAMS.items()}
-    gc.freeze()  # what was imported is left alone when a fork ends
+    importlib.import_module(PROGRAMS["tap-opendental"])
     serve()
-    programs[sys.argv[0]]()
+    importlib.import_module(PROGRAMS[sys.argv[0]]).main()

@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from tests.reliability.conftest import PAGE_ROWS, ROUNDS
+from tests.reliability.conftest import CLEAN_RUNS, PAGE_ROWS, ROUNDS
 from tests.reliability.harness import by_command, send
 from tests.reliability.oracle_target import HALF_LINE, LINES
 from tests.reliability.tables import DEFINITIONS
@@ -41,7 +41,7 @@ def test_sigkills_cost_nothing(practice, make_pipe, seeded, link):
     for outcome in chain(practice, pipe, seeded, signal.SIGKILL, kills=10 * ROUNDS):
         assert outcome.code == -signal.SIGKILL, outcome.log[-3000:]
         assert outcome.target_code in (0, HALF_LINE)
-    pipe.settle()
+    pipe.settle(CLEAN_RUNS)
     assert practice.differing(pipe) == {}
 
 
@@ -75,9 +75,9 @@ def test_sigterms_break_no_line_and_no_promise(practice, make_pipe, seeded, tmp_
         assert (outcome.code, outcome.target_code) == (128 + signal.SIGTERM, 0), outcome.log[-3000:]
         assert "Traceback" not in outcome.log
         copy = pipe.copy(tmp_path_factory.mktemp("copy"))
-        copy.settle()
+        copy.settle(CLEAN_RUNS)
         assert practice.differing(copy) == {}
-    pipe.settle()
+    pipe.settle(CLEAN_RUNS)
     assert practice.differing(pipe) == {}
 
 
