@@ -111,5 +111,6 @@ def tell_end(pid: int, ending: int) -> NoReturn:
 
 if __name__ == "__main__":
     importlib.import_module(PROGRAMS["tap-opendental"])
+    gc.freeze()  # what was imported is left alone when a fork ends
     serve()
     importlib.import_module(PROGRAMS[sys.argv[0]]).main()
