@@ -123,8 +123,9 @@ class Source:
         try:
             yield
         finally:
-            with suppress(SQLAlchemyError, OSError):  # a lost connection has ended it
-                self.connection.exec_driver_sql("COMMIT")
+            if self._connection is not None:  # a lost connection has ended it
+                with suppress(SQLAlchemyError, OSError):
+                    self._connection.exec_driver_sql("COMMIT")
 
     def disconnect(self) -> None:
         """Close the connection, which may be broken; the next use opens another."""

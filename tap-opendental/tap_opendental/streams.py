@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from tap_opendental.bookmarks import REPAIR, Bookmark, Pass
 from tap_opendental.catalogs import choose_replication_key, declare_columns, select_needed
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
-from tap_opendental.errors import NotFoundError, OpenDentalError, StateError, UnreachableError
+from tap_opendental.errors import NotFoundError, OpenDentalError, StateError, UnreachableError, describe_unexpected
 from tap_opendental.extraction.cursors import choose_key_reader, read_cursors
 from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state
 from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, lay_out, parse_line, render_select
@@ -113,6 +114,12 @@ class TableStream(Stream):
             self._keep(error)
         except OpenDentalError as error:
             self._keep(error)
+        except Exception as error:
+            if self._rehearses or isinstance(error, BrokenPipeError):
+                raise
+            line, stack = describe_unexpected(error)  # a stream map that fails on a value, for one
+            self.logger.debug("%s", stack)
+            self._keep(OpenDentalError(line))
 
     @property
     def _rehearses(self) -> bool:
@@ -169,7 +176,7 @@ class TableStream(Stream):
             source=self._run.identity,
             since=start.since,
             watermark=self._read_watermark(),
-            version=self._next_version() if start.replaces else None,
+            version=self._next_version(table) if start.replaces else None,
             fingerprint=fingerprint,
             table=table.to_state(),
         )
@@ -181,11 +188,16 @@ class TableStream(Stream):
             moment = self._run.watermark.read(self._run.source.connection)
         return moment.local if self._plan.cursor_in_local_time else moment.utc
 
-    def _next_version(self) -> int:
-        """Seconds since 1970, as the SDK has it, and above every version that was sent before."""
+    def _next_version(self, table: TableState) -> int:
+        """Seconds since 1970, as the SDK has it, and above every version that was sent before.
+
+        By the server's clock, under the lock: two runs that take turns at a table must not activate an older version
+        after a newer one.
+        """
         unfinished = self._bookmark.unfinished
         known = (self._bookmark.version or 0, (unfinished.version or 0) if unfinished else 0)
-        return max(self._initialized_at // 1000, max(known) + 1)
+        now = datetime.fromisoformat(table.read_at).replace(tzinfo=UTC)
+        return max(int(now.timestamp()), max(known) + 1)
 
     def _read_largest_key(self) -> int | None:
         if not (self._plan.append_only and self.replication_key and self._bookmark.value is not None):

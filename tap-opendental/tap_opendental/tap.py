@@ -217,10 +217,11 @@ class TapOpenDental(Tap):
 
     def _finish(self, wanted: Sequence[TableStream]) -> None:
         """End as all streams did; with partial_exit ok, what only some streams lack is told and passed over."""
+        lacking = [stream for stream in wanted if stream.failure or stream.misfit or stream.refusal]
         try:
             _require_all_read(wanted)
-        except (PartialRunError, SchemaChangedError) as error:
-            if not self.settings.partial_is_ok:
+        except OpenDentalError as error:
+            if not self.settings.partial_is_ok or len(lacking) == len(wanted):
                 raise
             self.logger.error("%s (partial_exit is ok: the run ends with 0)", error)  # noqa: TRY400 - one line, no stack
 
@@ -348,29 +349,43 @@ def main() -> None:
 
 
 def _require_all_read(wanted: Sequence[TableStream]) -> None:
-    """Name the streams that failed or were not read, once the others are done.
+    """Name every stream that failed or was not read, once the others are done.
 
-    Raises PartialRunError, or a lone stream's own error; ConfigError and SchemaChangedError for streams that were not
-    begun.
+    Raises a lone stream's own error; ConfigError or SchemaChangedError where all that is amiss is of that kind;
+    PartialRunError else.
     """
     failures = {stream.name: stream.failure for stream in wanted if stream.failure}
     if failures and len(failures) == len(wanted):
         raise next(iter(failures.values()))
-    if failures:
-        told = "; ".join(f"{name} ({error})" for name, error in failures.items())
-        raise PartialRunError(f"{len(failures)} of {len(wanted)} streams failed, the others are whole: {told}")
+    unread = [*_tell_misfits(wanted), *_tell_refusals(wanted)]
+    problems = [*_tell_failures(failures, len(wanted), others="" if unread else ", the others are whole"), *unread]
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        raise PartialRunError("; ".join(map(str, problems)))
+
+
+def _tell_failures(failures: Mapping[str, OpenDentalError], wanted: int, others: str) -> list[OpenDentalError]:
+    told = "; ".join(f"{name} ({error})" for name, error in failures.items())
+    what = f"{len(failures)} of {wanted} streams failed{others}: {told}"
+    return [PartialRunError(what)] if failures else []
+
+
+def _tell_misfits(wanted: Sequence[TableStream]) -> list[OpenDentalError]:
     misfits = [stream.misfit for stream in wanted if stream.misfit]
-    if misfits:
-        raise ConfigError(
-            f"tables.yml does not fit, and {len(misfits)} of {len(wanted)} streams were not read: {'; '.join(misfits)}"
-        )
-    refused = [f"{stream.name} ({stream.refusal})" for stream in wanted if stream.refusal]
-    if refused:
-        raise SchemaChangedError(
-            f"{len(refused)} of {len(wanted)} streams changed and were not read, as on_schema_change says: "
-            f"{'; '.join(refused)}; run `opendental analyze`, review tables.yml, and run again "
-            "(without a tables.yml: run once with on_schema_change evolve)"
-        )
+    told = "; ".join(misfits)
+    what = f"tables.yml does not fit, and {len(misfits)} of {len(wanted)} streams were not read: {told}"
+    return [ConfigError(what)] if misfits else []
+
+
+def _tell_refusals(wanted: Sequence[TableStream]) -> list[OpenDentalError]:
+    refused = [f"{stream.name} ({stream.refusal})" for stream in wanted if stream.refusal and not stream.misfit]
+    what = (
+        f"{len(refused)} of {len(wanted)} streams changed and were not read, as on_schema_change says: "
+        f"{'; '.join(refused)}; run `opendental analyze`, review tables.yml, and run again "
+        "(without a tables.yml: run once with on_schema_change evolve)"
+    )
+    return [SchemaChangedError(what)] if refused else []
 
 
 def _tell(identity: Identity | None) -> str:
