@@ -67,9 +67,9 @@ WRONG = (None, "x", -1, 1.5, True, [], {}, "2030-01-01T00:00:00+00:00")
 
 
 def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every place in a state, of lists the first two."""
+    """Every place in a state, of lists the first."""
     yield path
-    items = value.items() if isinstance(value, dict) else enumerate(value[:2]) if isinstance(value, list) else ()
+    items = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
     for name, item in items:
         yield from places(item, (*path, name))
 
@@ -96,10 +96,10 @@ def test_a_corrupt_state_is_refused_or_harmless(practice, known, try_state, seed
     assert set(codes.values()) == {REFUSED, CONNECTS}
     believed = sorted(name for name, code in codes.items() if code == CONNECTS and not name.endswith(" = 1.5"))
     assert len(believed) < len(states) / 2
-    for name in seeded.sample(believed, min(len(believed), 12 * ROUNDS)):
+    for name in seeded.sample(believed, min(len(believed), 8 * ROUNDS)):
         pipe = known.copy(tmp_path_factory.mktemp("copy"))
         (pipe.folder / STATE).write_bytes(states[name])
-        outcome = pipe.run()
+        outcome = pipe.run(page_retries=0)
         assert outcome.code in (0, 10, REFUSED), (name, outcome.last_line)
         assert outcome.target_code == 0, name
         if outcome.code:
