@@ -29,8 +29,9 @@ _SESSION = (
     "SELECT @@session.time_zone, @@session.max_allowed_packet, @@server_id, @@hostname, DATABASE(), "
     "CONVERT_TZ(UTC_TIMESTAMP(), '+00:00', @@global.time_zone)"
 )
-# MySQL's server_uuid and MariaDB's server_uid (from 10.5.26 on); older servers have neither.
-_UNIQUE = "SHOW VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid')"
+# MySQL's server_uuid and MariaDB's server_uid (from 10.5.26 on); older servers have neither. A server that was built
+# without MyISAM may not know the third.
+_VARIABLES = "SHOW VARIABLES WHERE Variable_name IN ('server_uuid', 'server_uid', 'myisam_use_mmap')"
 
 # ER_WARN_ALLOWED_PACKET_OVERFLOWED, ER_INVALID_CHARACTER_STRING, MariaDB's ER_CANNOT_CONVERT_CHARACTER and MySQL 8's
 # ER_CANNOT_CONVERT_STRING: https://mariadb.com/docs/server/reference/error-codes
@@ -51,11 +52,16 @@ class DamagedPageError(OpenDentalError):
 
 @dataclass(frozen=True)
 class Session:
-    """The reading session: `packet` is max_allowed_packet in bytes, `local` the server's wall clock at its begin."""
+    """The reading session: `packet` is max_allowed_packet in bytes, `local` the server's wall clock at its begin.
+
+    `trusts_update_time` is False where MyISAM writes through a memory map: UPDATE_TIME, which is the file's own time,
+    then stands still for further changes of a page that the operating system has not yet written back.
+    """
 
     identity: Identity
     packet: int
     local: datetime
+    trusts_update_time: bool
 
 
 class Source:
@@ -106,9 +112,14 @@ class Source:
         ((zone, packet, number, host, database, local),) = self.fetch((_SESSION, {}))
         if zone != "+00:00":
             raise OpenDentalError(f"the session's time zone is {zone}, not +00:00: timestamps would shift")
-        unique: dict[str, str] = {str(row[0]): str(row[1]) for row in self.fetch((_UNIQUE, {}))}
-        server = unique.get("server_uuid") or unique.get("server_uid") or f"server_id {number}"
-        return Session(Identity(server, host, database), int(packet), datetime.fromisoformat(str(local)))
+        variables = {str(row[0]): str(row[1]) for row in self.fetch((_VARIABLES, {}))}
+        server = variables.get("server_uuid") or variables.get("server_uid") or f"server_id {number}"
+        return Session(
+            Identity(server, host, database),
+            int(packet),
+            datetime.fromisoformat(str(local)),
+            trusts_update_time=variables.get("myisam_use_mmap", "OFF") == "OFF",
+        )
 
     @cached_property
     def discovery(self) -> SchemaDiscovery:

@@ -1,0 +1,45 @@
+"""What the tap makes of a server's variables."""
+
+import pytest
+
+from tap_opendental.connector import SourceAddress
+from tap_opendental.source import Source
+
+ADDRESS = SourceAddress("h", 3306, "u", "p", "opendental")
+
+
+@pytest.fixture
+def session_of(monkeypatch):
+    """The session on a server that shows these variables."""
+
+    def build(*variables):
+        facts = ("+00:00", 16777216, 7, "clinic", "opendental", "2024-02-29 12:00:00")
+        monkeypatch.setattr(Source, "fetch", lambda _, query: variables if "SHOW" in query[0] else [facts])
+        return Source(ADDRESS).session
+
+    return build
+
+
+@pytest.mark.parametrize(
+    ("variables", "server"),
+    [
+        ([("server_uuid", "8f5c"), ("myisam_use_mmap", "OFF")], "8f5c"),
+        ([("myisam_use_mmap", "OFF"), ("server_uid", "F4cb=")], "F4cb="),
+        ([("myisam_use_mmap", "ON")], "server_id 7"),
+        ([], "server_id 7"),
+    ],
+)
+def test_a_server_is_known_by_the_best_that_it_has(session_of, variables, server):
+    """MySQL's server_uuid, MariaDB's server_uid, or the number that an administrator gave it."""
+    assert session_of(*variables).identity.server == server
+
+
+@pytest.mark.parametrize(("value", "trusted"), [("OFF", True), ("ON", False)])
+def test_update_time_is_no_fact_of_a_memory_map(session_of, value, trusted):
+    """Where MyISAM writes through a memory map, a change may not show in UPDATE_TIME: nothing is concluded from it."""
+    assert session_of(("server_uid", "F4cb="), ("myisam_use_mmap", value)).trusts_update_time is trusted
+
+
+def test_a_server_without_the_variable_has_no_memory_map(session_of):
+    """A server that was built without it writes as all others do."""
+    assert session_of(("server_uuid", "8f5c")).trusts_update_time
