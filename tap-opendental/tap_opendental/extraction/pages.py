@@ -108,10 +108,15 @@ def _from_state(value: Any) -> Any:  # noqa: ANN401 - the way back
 
 @dataclass(frozen=True)
 class Page:
-    """Rows as the driver gave them, without the key; `examined` is how many keys the page went over."""
+    """Rows as the driver gave them, and the place behind them; `read_row_key` finds the key of each."""
 
     rows: Sequence[Row]
     place: Place
+
+
+def read_row_key(plan: PagePlan, row: Row) -> Row:
+    """Return the key of a row of any page of a table with a key, in the form in which pages go on from it."""
+    return plan.read_key(row) if plan.read_key else tuple(row[-len(plan.key) :])
 
 
 class Reader(Protocol):
@@ -248,9 +253,7 @@ def _key_values(plan: PagePlan) -> tuple[str, ...]:
 
 
 def _last_key(rows: Sequence[Row], plan: PagePlan) -> Row | None:
-    if not rows:
-        return None
-    return plan.read_key(rows[-1]) if plan.read_key else rows[-1][len(plan.expressions) :]
+    return read_row_key(plan, rows[-1]) if rows else None
 
 
 def _compare(key: Sequence[str], operator: str, prefix: str) -> str:
