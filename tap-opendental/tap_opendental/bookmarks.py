@@ -7,23 +7,26 @@ a float in a state stops the SDK's targets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tap_opendental.drift import Structure
 from tap_opendental.errors import StateError
 from tap_opendental.extraction.pages import Place
+from tap_opendental.extraction.table_state import Looks
+from tap_opendental.extraction.witnesses import Witness
 from tap_opendental.identity import Identity
 from tap_opendental.moments import parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 2
+FORMAT = 3
 REPAIR = "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
 
 Cursor = str | int
 Buckets = tuple[tuple[str, str], ...]
+Witnesses = tuple[Witness, ...]
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,8 @@ class Pass:
 
     `since` is the cursor from which it reads, None for all rows. `watermark` was taken before its first row, `largest`
     is the largest cursor so far; the bookmark will be the smaller of both. `version` is that of ACTIVATE_VERSION, where
-    the pass ends with one. `table` is what the table looked like before the first row. `sent` identifies the columns,
-    `source` the server: a pass is gone on with only while both are the same.
+    the pass ends with one. `looks` is what the table looked like before the first row, `witnesses` are its newest rows
+    so far. `sent` identifies the columns, `source` the server: a pass is gone on with only while both are the same.
     """
 
     sent: str
@@ -44,7 +47,15 @@ class Pass:
     largest: Cursor | None = None
     version: int | None = None
     fingerprint: str | None = None
-    table: Mapping[str, Any] = field(default_factory=dict)
+    looks: Looks | None = None
+    witnesses: Witnesses = ()
+
+    @property
+    def reached(self) -> Cursor | None:
+        """The smaller of the largest cursor and the watermark; None when no row had a cursor."""
+        if isinstance(self.largest, str) and self.watermark is not None:
+            return min(self.largest, self.watermark)
+        return self.largest
 
     def to_state(self) -> dict[str, Any]:
         """Plain JSON types."""
@@ -57,7 +68,8 @@ class Pass:
             "largest": self.largest,
             "version": self.version,
             "fingerprint": self.fingerprint,
-            "table": dict(self.table),
+            "table": self.looks.to_state() if self.looks else None,
+            "witnesses": [witness.to_state() for witness in self.witnesses],
         }
 
     @classmethod
@@ -72,7 +84,8 @@ class Pass:
             largest=_cursor(value["largest"]),
             version=None if value["version"] is None else _number(value["version"]),
             fingerprint=_optional_text(value["fingerprint"]),
-            table=_mapping(value["table"]),
+            looks=_looks(value["table"]),
+            witnesses=_witnesses(value["witnesses"]),
         )
 
 
@@ -81,9 +94,10 @@ class Bookmark:
     """A stream's entry in the state.
 
     `value` is a moment as ISO 8601 text, or the key of an append-only table. `source` is where it came from,
-    `structure` what was sent last, `fingerprint` the table's when it was last read whole or caught up with, `table`
-    what else it looked like then; `overlap` is a digest of the rows that the next run reads again. `unfinished` is a
-    pass that was cut short, `version` the last one that a target was told to activate.
+    `structure` what was sent last, `fingerprint` the table's when it was last read whole or caught up with, `looks`
+    what else it looked like then; `overlap` is a digest of the rows that the next run reads again, and `witnesses` are
+    the newest rows. `unfinished` is a pass that was cut short, `version` the last one that a target was told to
+    activate.
     """
 
     key: str | None = None
@@ -91,8 +105,9 @@ class Bookmark:
     source: Identity | None = None
     structure: Structure | None = None
     fingerprint: str | None = None
-    table: Mapping[str, Any] = field(default_factory=dict)
+    looks: Looks | None = None
     overlap: Buckets = ()
+    witnesses: Witnesses = ()
     unfinished: Pass | None = None
     version: int | None = None
 
@@ -118,8 +133,9 @@ class Bookmark:
             "source": self.source.to_state() if self.source else None,
             "schema": self.structure.to_state() if self.structure else None,
             "fingerprint": self.fingerprint,
-            "table": dict(self.table),
+            "table": self.looks.to_state() if self.looks else None,
             "overlap": [[*pair] for pair in self.overlap],
+            "witnesses": [witness.to_state() for witness in self.witnesses],
             "position": self.unfinished.to_state() if self.unfinished else None,
             "version": self.version,
         }
@@ -151,14 +167,18 @@ def _read(entry: Mapping[str, Any]) -> Bookmark:
         raise ValueError("format")
     source, schema, position = entry.get("source"), entry.get("schema"), entry.get("position")
     key = _optional_text(entry.get("replication_key"))
+    value, witnesses = _cursor(entry.get("replication_key_value")), _witnesses(entry.get("witnesses", []))
+    if value is None and witnesses:
+        raise ValueError("replication_key_value")  # rows with a cursor were read, so it was there
     return Bookmark(
         key=key,
-        value=_cursor(entry.get("replication_key_value")),
+        value=value,
         source=_identity(source),
         structure=None if schema is None else _structure(schema),
         fingerprint=_optional_text(entry.get("fingerprint")),
-        table=_mapping(entry.get("table", {})),
+        looks=_looks(entry.get("table")),
         overlap=_buckets(entry.get("overlap", [])),
+        witnesses=witnesses,
         unfinished=None if position is None else Pass.from_state(_mapping(position)),
         version=None if entry.get("version") is None else _number(entry["version"]),
     )
@@ -179,6 +199,16 @@ def _buckets(value: object) -> Buckets:
     if not isinstance(value, list):
         raise TypeError(type(value).__name__)
     return tuple((_text(bucket), _text(digest)) for bucket, digest in value)
+
+
+def _looks(value: object) -> Looks | None:
+    return None if value is None else Looks.from_state(_mapping(value))
+
+
+def _witnesses(value: object) -> Witnesses:
+    if not isinstance(value, list):
+        raise TypeError(type(value).__name__)
+    return tuple(map(Witness.from_state, value))
 
 
 def _mapping(value: object) -> dict[str, Any]:

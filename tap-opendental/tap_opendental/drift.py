@@ -18,10 +18,14 @@ OnSchemaChange = Literal["evolve", "warn", "fail"]
 
 @dataclass(frozen=True)
 class Structure:
-    """A table's hash, and what the values of its columns depend on: type, expression, a person's conversion."""
+    """A table's hash, and what the values of its columns depend on: type, expression, name, a person's conversion.
+
+    `form` identifies the stream maps and flattening that all of them go through; empty where there are none.
+    """
 
     schema_hash: str
     columns: Mapping[str, str] = field(default_factory=dict)
+    form: str = ""
 
     @classmethod
     def from_state(cls, value: object) -> Structure | None:
@@ -30,11 +34,12 @@ class Structure:
             return None
         pairs = value.get("columns") or []
         readable = isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)  # noqa: PLR2004 - a pair
-        return cls(value["hash"], {str(name): str(kind) for name, kind in pairs} if readable else {})
+        columns = {str(name): str(kind) for name, kind in pairs} if readable else {}
+        return cls(value["hash"], columns, str(value.get("form", "")))
 
     def to_state(self) -> dict[str, Any]:
         """Write for a stream's state: columns as a list, since Meltano may merge mappings and keep what is gone."""
-        return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()]}
+        return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()], "form": self.form}
 
 
 @dataclass(frozen=True)
@@ -84,17 +89,19 @@ def hold_back(today: Structure, remembered: Structure | None, notice: str, key: 
     return Adoption(remembered.schema_hash, columns=frozenset(remembered.columns), notice=notice)
 
 
-def has_grown(sent: Mapping[str, str], adoption: Adoption, remembered: Structure | None) -> bool:
+def has_grown(sent: Structure, adoption: Adoption, remembered: Structure | None) -> bool:
     """True when old rows may hold values that were never sent, their timestamp unmoved: the table is read whole once.
 
-    `sent` are the columns that go out now. One that is new, of another type or expression, newly selected, or no longer
-    excluded fills such rows; what is dropped, or an index, does not.
+    `sent` are the columns that go out now. One that is new, of another type or expression, under another name, newly
+    selected, or no longer excluded fills such rows, as do other stream maps; what is dropped, or an index, does not.
     """
     if remembered is None:
         return adoption.past_is_unknown
+    if remembered.form != sent.form:
+        return True
     if not remembered.columns:
         return remembered.schema_hash != adoption.remember
-    return any(remembered.columns.get(name) != kind for name, kind in sent.items())
+    return any(remembered.columns.get(name) != kind for name, kind in sent.columns.items())
 
 
 def _moved(today: Structure, remembered: Structure | None) -> bool:

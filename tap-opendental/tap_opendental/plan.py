@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+# Settings of every SDK tap: https://sdk.meltano.com/en/latest/stream_maps.html
+_MAPPING = ("stream_map", "flattening_", "faker_config")
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -53,6 +56,12 @@ class TablePlan:
         """What a pass by that key goes by, and in which order: it cannot go on by another, or by none."""
         indexed = "by its index" if self.cursor_indexed else "in ranges"
         return (*self.key, *([replication_key, indexed] if replication_key else []))
+
+
+def identify_maps(config: Mapping[str, Any]) -> str:
+    """Sixteen digits that differ when the SDK's stream maps or flattening would make other records of the same rows."""
+    settings = {name: value for name, value in config.items() if name.startswith(_MAPPING)}
+    return sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def identify_columns(key: Collection[str], contents: Mapping[str, str]) -> str:

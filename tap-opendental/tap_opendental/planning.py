@@ -252,13 +252,17 @@ class _Sketch:
     @property
     def structure(self) -> Structure:
         """Hash, and what the values of each column depend on."""
-        contents = {
-            column.source: " ".join(
-                filter(None, [describe_content(self.table.column(column.source)), column.reading.note])
-            )
-            for column in self.columns
-        }
-        return Structure(self.table.schema_hash, contents)
+        return Structure(self.table.schema_hash, {column.source: self._describe(column) for column in self.columns})
+
+    def _describe(self, column: Column) -> str:
+        """What a column's values depend on, and its place at the target: its name there, and whether it is a key."""
+        parts = (
+            describe_content(self.table.column(column.source)),
+            column.reading.note,
+            f"as {column.name}" if column.name != column.source else None,
+            "in the key" if column.source in self.table.primary_key else None,
+        )
+        return " ".join(filter(None, parts))
 
 
 def _sketch(inputs: Inputs, names: _Names, decision: Decision) -> _Sketch:

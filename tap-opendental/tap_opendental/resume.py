@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tap_opendental.bookmarks import Bookmark
+from tap_opendental.extraction.overlap import Reach
+from tap_opendental.extraction.witnesses import find_contradiction
 from tap_opendental.moments import parse_moment
 
 if TYPE_CHECKING:
-    from tap_opendental.bookmarks import Bookmark, Buckets, Cursor, Pass
-    from tap_opendental.extraction.overlap import Reach
+    from collections.abc import Mapping
+
+    from tap_opendental.bookmarks import Buckets, Cursor, Pass, Witnesses
+    from tap_opendental.drift import Structure
+    from tap_opendental.extraction.pages import Row
     from tap_opendental.extraction.table_state import TableState
+    from tap_opendental.extraction.witnesses import Witness
     from tap_opendental.identity import Identity
 
 
@@ -19,17 +26,33 @@ class Wish:
     """How the stream is to be read now, whatever it remembers.
 
     `key` is the replication key of an incremental stream, None for a full table; `sent` identifies the columns,
-    `source` the server; `has_grown` says that old rows may hold values that were never sent; `rebase` that the state is
-    of another server, and the user wants it read anew; `start_date` where a first read begins.
+    `source` the server; `has_grown` says that old rows may hold values that were never sent, `is_altered` that the
+    table's structure is not the one of the last run; `rebase` that the state is of another server, and the user wants
+    it read anew; `reach` how far before its bookmark it goes on, and `start_date` where a first read begins.
     """
 
     key: str | None
     sent: str
     source: Identity | None = None
     has_grown: bool = False
+    is_altered: bool = False
     append_only: bool = False
     rebase: bool = False
+    reach: Reach = field(default_factory=Reach)
     start_date: str | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the server was asked of a table before its first row.
+
+    `largest_key` is that of an append-only table, None where there is none or it was not asked; `rows` are those that
+    bookmark and unfinished pass remember, as they are now, by key.
+    """
+
+    table: TableState
+    largest_key: int | None = None
+    rows: Mapping[Row, Witness] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -37,53 +60,53 @@ class Start:
     """Where a pass begins.
 
     `since` is the cursor from which rows are read, None for all; `replaces` says that rows of the target that do not
-    come are gone (ACTIVATE_VERSION at the end); `unfinished` is the pass to go on with; `notice` what to tell.
+    come are gone (ACTIVATE_VERSION at the end); `unfinished` is the pass to go on with; `notice` what to tell. Of the
+    last run, `remembered` and `witnesses` hold where the table is still the same.
     """
 
     since: Cursor | None = None
     replaces: bool = False
     remembered: Buckets = ()
+    witnesses: Witnesses = ()
     unfinished: Pass | None = None
     notice: str | None = None
 
 
-def choose_start(
-    wish: Wish, bookmark: Bookmark, table: TableState, reach: Reach, *, largest_key: int | None = None
-) -> Start:
-    """Choose where to begin. `largest_key` is the table's largest key now, of an append-only table with a bookmark.
-
-    A bookmark is passed over never in silence: `notice` says why a table is read whole.
-    """
+def choose_start(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
+    """Choose where to begin. A bookmark is passed over never in silence: `notice` says why a table is read whole."""
     unfinished = bookmark.unfinished
-    lacks_rows = wish.append_only and _ends_before(bookmark, largest_key)
-    if unfinished is not None and _goes_on(wish, unfinished, table, lacks_rows=lacks_rows):
+    if unfinished is not None and _goes_on(wish, unfinished, findings, _find_loss(wish, bookmark, findings)):
         return Start(unfinished.since, unfinished.version is not None, unfinished=unfinished)
     if wish.key is None:
         return Start(replaces=True)
-    if went_back := _went_back(wish, bookmark, table, lacks_rows=lacks_rows):
-        return rebase(wish, f"{went_back}: it is read whole, and rows that are gone are removed at the target")
-    return _go_on(wish, bookmark, reach)
+    if wish.rebase:
+        return _replace("has a bookmark of another server")
+    if set_back := _find_set_back(wish, bookmark, findings):
+        return _replace(f"{set_back} (was a backup restored?)")
+    return _go_on(wish, bookmark, findings)
 
 
-def _go_on(wish: Wish, bookmark: Bookmark, reach: Reach) -> Start:
+def _go_on(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
     if bookmark.value is None:
         return _read_whole(wish)
     if bookmark.key != wish.key:
         return _read_whole(wish, f"goes by {wish.key} now and by {bookmark.key} before: it is read whole once")
     if wish.has_grown:
-        return _read_whole(wish, "has new columns and is read whole once")
-    return Start(reach.begin(bookmark.value), remembered=bookmark.overlap)
+        return _read_whole(wish, "has new columns, or columns in a new form, and is read whole once")
+    seconds = 0 if wish.append_only else findings.table.count_set_back(bookmark.looks)
+    notice = f"is read again from {seconds} seconds earlier, since the server's clock was set back" if seconds else None
+    since = wish.reach.begin(bookmark.value, seconds)
+    witnesses = tuple(witness for witness in bookmark.witnesses if witness.key in findings.rows)
+    return Start(since, remembered=bookmark.overlap, witnesses=witnesses, notice=notice)
 
 
 def _read_whole(wish: Wish, notice: str | None = None) -> Start:
     return Start(None if wish.append_only else read_start_date(wish.start_date), notice=notice)
 
 
-def rebase(wish: Wish, notice: str) -> Start:
-    """Read the table whole and let the target remove what is gone; with a start_date, only read it: older rows stay."""
-    if wish.start_date and not wish.append_only:
-        return Start(read_start_date(wish.start_date), notice=notice)
-    return Start(replaces=True, notice=notice)
+def _replace(why: str) -> Start:
+    """Read the table whole, whatever start_date says: what does not come is removed at the target."""
+    return Start(replaces=True, notice=f"{why}: it is read whole, and rows that are gone are removed at the target")
 
 
 def is_unchanged(wish: Wish, bookmark: Bookmark, fingerprint: str | None) -> bool:
@@ -102,33 +125,62 @@ def read_start_date(start_date: str | None) -> str | None:
     return parse_moment(start_date).isoformat(" ") if start_date else None
 
 
-def _goes_on(wish: Wish, unfinished: Pass, table: TableState, *, lacks_rows: bool) -> bool:
+def _goes_on(wish: Wish, unfinished: Pass, findings: Findings, loss: str | None) -> bool:
     """True when a pass that was cut short is still one of this server, this table, these columns and this kind.
 
-    A table that was created again or altered may have other rows behind the position, or another order. One that lacks
-    rows is read whole, and a pass that does so may go on.
+    A table that was created again or altered may have other rows behind the position, or another order. One that lost
+    rows since its bookmark is read whole, and a pass that does so may go on.
     """
-    replaces = unfinished.version is not None
+    replaces, table = unfinished.version is not None, findings.table
     return (
         unfinished.source == wish.source
         and unfinished.sent == wish.sent
-        and unfinished.table.get("created") == table.created
-        and not table.went_back(unfinished.table)
-        and (replaces or not lacks_rows)
+        and unfinished.looks is not None
+        and unfinished.looks.created == table.created
+        and not table.went_back(unfinished.looks)
+        and not find_contradiction(unfinished.witnesses, findings.rows, wish.reach)
+        and (replaces or not loss)
         and (wish.key is not None or (replaces and unfinished.since is None))
     )
 
 
-def _went_back(wish: Wish, bookmark: Bookmark, table: TableState, *, lacks_rows: bool) -> str | None:
-    """Say why the target may hold rows that the source has lost, of a pass that was finished or begun; or None."""
-    if wish.rebase:
-        return "has a bookmark of another server"
-    begun = bookmark.unfinished.table if bookmark.unfinished else {}
-    if why := table.went_back(begun) or table.went_back(bookmark.table):
-        return f"{why} (was a backup restored?)"
-    return "ends before its bookmark (was a backup restored?)" if lacks_rows else None
+def _find_set_back(wish: Wish, bookmark: Bookmark, findings: Findings) -> str | None:
+    """Say in what the table is older than it was when a pass was finished or begun, or that it is another; or None."""
+    table, unfinished = findings.table, bookmark.unfinished
+    begun = unfinished and (
+        table.went_back(unfinished.looks) or find_contradiction(unfinished.witnesses, findings.rows, wish.reach)
+    )
+    if why := begun or table.went_back(bookmark.looks) or _find_loss(wish, bookmark, findings):
+        return why
+    known = bookmark.looks
+    return "was created again" if known and known.created != table.created and not wish.is_altered else None
+
+
+def _find_loss(wish: Wish, bookmark: Bookmark, findings: Findings) -> str | None:
+    """Say how the rows show that the table is older than its bookmark; or None."""
+    if wish.append_only and _ends_before(bookmark, findings.largest_key):
+        return "ends before its bookmark"
+    return find_contradiction(bookmark.witnesses, findings.rows, wish.reach) if bookmark.key == wish.key else None
 
 
 def _ends_before(bookmark: Bookmark, largest_key: int | None) -> bool:
     """True when a table that is only added to ends before its bookmark."""
     return isinstance(bookmark.value, int) and (largest_key is None or largest_key < bookmark.value)
+
+
+def conclude(before: Bookmark, done: Pass, overlap: Buckets, key: str | None, structure: Structure) -> Bookmark:
+    """Return the bookmark after a pass that came to its end; where no row had a cursor, at the old one's place."""
+    value = done.reached
+    if value is None and key is not None and before.key == key:
+        value = before.value
+    return Bookmark(
+        key=key,
+        value=min(value, done.watermark) if isinstance(value, str) and done.watermark else value,
+        source=done.source,
+        structure=structure,
+        fingerprint=done.fingerprint,
+        looks=done.looks,
+        overlap=overlap if key else (),
+        witnesses=done.witnesses,
+        version=before.version if done.version is None else done.version,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -19,16 +19,15 @@ from tap_opendental.catalogs import choose_replication_key, declare_columns, sel
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
 from tap_opendental.errors import NotFoundError, OpenDentalError, StateError, UnreachableError, describe_unexpected
-from tap_opendental.extraction.cursors import choose_key_reader, read_cursors
-from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state
-from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, lay_out, parse_line, render_select
-from tap_opendental.extraction.pages import PagePlan, Place
+from tap_opendental.extraction.facts import read_digest, read_largest_key, read_table_state
+from tap_opendental.extraction.lines import CSV, JSON, parse_line
+from tap_opendental.extraction.pages import Place
+from tap_opendental.extraction.projection import Projection
 from tap_opendental.extraction.reading import PageReader
 from tap_opendental.extraction.walk import Walk
 from tap_opendental.moments import parse_moment
-from tap_opendental.plan import identify_columns
-from tap_opendental.records import held_signals
-from tap_opendental.resume import Start, Wish, choose_start, is_unchanged, rebase
+from tap_opendental.plan import identify_columns, identify_maps
+from tap_opendental.resume import Findings, Start, Wish, choose_start, conclude, is_unchanged
 from tap_opendental.writers import BatchWriter, RecordWriter
 
 if TYPE_CHECKING:
@@ -38,8 +37,10 @@ if TYPE_CHECKING:
     from singer_sdk.helpers.types import Context, Record
     from singer_sdk.singerlib import Catalog
 
-    from tap_opendental.extraction.lines import Column, Dialect, Layout
+    from tap_opendental.extraction.lines import Column, Dialect
+    from tap_opendental.extraction.pages import Row
     from tap_opendental.extraction.table_state import TableState
+    from tap_opendental.extraction.witnesses import Witness
     from tap_opendental.locks import HeldLock
     from tap_opendental.plan import TablePlan
     from tap_opendental.tap import TapOpenDental
@@ -136,16 +137,20 @@ class TableStream(Stream):
             self._leave()
             return
         with self._run.locks.hold(self.name) as self._lock:
-            try:
-                self._begin()
-            except UnreachableError:  # lost while nobody read, or its server restarted: as a page, it is asked again
-                self._run.source.disconnect()
-                self._begin()
-            if self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint):
+            if self._begin_again():
+                self._defers_schema = True
+                super().sync(context)
+            else:
                 self._leave()
-                return
-            self._defers_schema = True
-            super().sync(context)
+
+    def _begin_again(self) -> bool:
+        """Decide where to begin; False when no row changed since the bookmark."""
+        try:
+            self._begin()
+        except UnreachableError:  # lost while nobody read, or its server restarted: as a page, it is asked again
+            self._run.source.disconnect()
+            self._begin()
+        return not (self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint))
 
     def _leave(self) -> None:
         """Leave a table that did not change; its bookmark is of this server now, if the user said that it is."""
@@ -158,18 +163,17 @@ class TableStream(Stream):
         table = read_table_state(self._run.source, self._plan.table)
         if table is None:
             raise NotFoundError(f"table {self._plan.table} is gone since discovery: run again")
-        self._start = choose_start(
-            self._wish, self._bookmark, table, self._run.reach, largest_key=self._read_largest_key()
-        )
+        findings = Findings(table, self._read_largest_key(), self._ask_witnesses())
+        self._start = choose_start(self._wish, self._bookmark, findings)
         if self._start.notice:
             self.logger.warning("%s %s", self.name, self._start.notice)
         self._pass = self._start.unfinished or self._new_pass(self._start, table)
 
     def _new_pass(self, start: Start, table: TableState) -> Pass:
-        source, plan = self._run.source, self._plan
         fingerprint = table.fingerprint
         if fingerprint is None and not self.replication_key and not self._rehearses:
-            fingerprint = read_checksum(source, plan.table, table, self._run.settings.checksum_max_mb)
+            expressions, most = self._projection.fingerprinted, self._run.settings.checksum_max_mb
+            fingerprint = read_digest(self._run.source, self._plan.table, table, expressions, most)
         return Pass(
             sent=self._wish.sent,
             place=Place("all"),
@@ -178,7 +182,8 @@ class TableStream(Stream):
             watermark=self._read_watermark(),
             version=self._next_version(table) if start.replaces else None,
             fingerprint=fingerprint,
-            table=table.to_state(),
+            looks=table.looks,
+            witnesses=start.witnesses,
         )
 
     def _read_watermark(self) -> str | None:
@@ -204,17 +209,43 @@ class TableStream(Stream):
             return None
         return read_largest_key(self._run.source, self._plan.table, self._plan.key[0])
 
+    def _ask_witnesses(self) -> dict[Row, Witness]:
+        """Return the rows that the state remembers as the newest, as they are now."""
+        begun, projection = self._bookmark.unfinished, self._projection
+        witnesses = {*self._bookmark.witnesses, *(begun.witnesses if begun else ())}
+        fitting = [witness for witness in witnesses if len(witness.key) == len(self._plan.key)]
+        if self._rehearses or not fitting or not projection.cursor:
+            return {}
+        rows = self._run.source.fetch(projection.ask_for(fitting), table=self._plan.table)
+        return projection.recognise(rows)
+
     @property
     def _wish(self) -> Wish:
         return Wish(
             key=self.replication_key,
             sent=identify_columns(self._plan.order(self.replication_key), self._contents),
             source=self._run.identity,
-            has_grown=has_grown(self._contents, self._plan.adoption, self._bookmark.structure),
+            has_grown=has_grown(self._structure, self._plan.adoption, self._bookmark.structure),
+            is_altered=self._is_altered,
             append_only=self._plan.append_only,
+            reach=self._run.reach,
             rebase=self.name in self._run.foreign_streams,
-            start_date=self.config.get("start_date"),
+            start_date=self._start_date,
         )
+
+    @property
+    def _is_altered(self) -> bool:
+        """True when the table's structure is not known to be the one of the last run."""
+        before, adoption = self._bookmark.structure, self._plan.adoption
+        return before is None or before.schema_hash != adoption.remember or adoption.notice is not None
+
+    @property
+    def _start_date(self) -> str | None:
+        """The setting; against the server's wall clock a day earlier, which no zone is further from UTC than."""
+        start_date: str | None = self.config.get("start_date")
+        if start_date is None or not self._plan.cursor_in_local_time:
+            return start_date
+        return (parse_moment(start_date) - timedelta(days=1)).isoformat()
 
     # --- the pass ----------------------------------------------------------------------------------------------------
 
@@ -223,7 +254,7 @@ class TableStream(Stream):
         if self._rehearses or not write_messages or not self._passes_through:
             yield from super()._sync_records(context, write_messages=write_messages)
         else:
-            self._send(RecordWriter(self.name), JSON)
+            self._send(RecordWriter(self.name))
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Send pages as files, of the dialect that batch_format names; RECORD where the SDK's loop is needed."""
@@ -231,103 +262,84 @@ class TableStream(Stream):
             for _ in self._sync_records(context):
                 pass
             return
-        dialect = CSV if self._run.settings.batch_format == "csv" else JSON
         folder = self._run.batch_folder(batch_config)
-        self._send(BatchWriter(self.name, folder, dialect, self._announce), dialect)
+        self._send(BatchWriter(self.name, folder, self._projection.dialect, self._announce))
 
     def _announce(self, encoding: Mapping[str, str], url: str) -> None:
         """Write the BATCH message of a file; its version is the rows', which the file does not hold."""
         message = SDKBatchMessage(self.name, BaseBatchFileEncoding(**encoding), [url])
         message.version = self._stream_version
-        with held_signals():
-            self._run.write_message(message)
+        self._run.write_message(message)
 
     @property
     def _passes_through(self) -> bool:
         """True when no stream map and no flattening changes a record."""
         return all(type(each) is SameRecordTransform and not each.flattening_enabled for each in self.stream_maps)
 
-    def _send(self, writer: Writer, dialect: Dialect) -> None:
+    def _send(self, writer: Writer) -> None:
+        columns = self._projection.layout.columns
         with self.get_record_counter() as counter, self.get_sync_timer():
-            for lines in self._read(dialect, writer.flush):
-                writer.write(lines, self._layout.columns, self._stream_version)
+            for lines in self._read(writer.flush):
+                writer.write(lines, columns, self._stream_version)
                 counter.increment(len(lines))
 
     def get_records(self, context: Context | None) -> Iterable[Record]:  # noqa: ARG002 - the SDK's signature
         """Yield the rows as records, for the SDK's loop."""
-        for lines in self._read(JSON, lambda: None):
-            columns = self._layout.columns
+        columns = self._projection.layout.columns
+        for lines in self._read(lambda: None):
             yield from (parse_line(line, columns) for line in lines)
 
-    def _read(self, dialect: Dialect, flush: Callable[[], None]) -> Iterator[list[str]]:
+    def _read(self, flush: Callable[[], None]) -> Iterator[list[str]]:
         """Yield the lines to send, SCHEMA before the first; positions, ACTIVATE_VERSION and bookmark follow in turn.
 
-        `flush` sends what a writer still holds, which must be before any STATE.
+        `flush` sends what a writer still holds, which must be before any STATE. A pass that was cut short knows nothing
+        of what changed behind its position since, so it is followed by another one, which catches up.
         """
-        with self._snapshot():
-            walk = self._walk(dialect)
-            yield from self._follow(walk, flush)
-            if walk.found_nothing:
-                walk = self._walk_anew(dialect)
+        catching_up = True
+        while catching_up:
+            with self._snapshot():
+                walk = self._walk()
                 yield from self._follow(walk, flush)
-        flush()
-        self._finish(walk)
+            flush()
+            self._finish(walk)
+            catching_up = walk.resumed and not self._rehearses and self._begin_again()
 
-    def _walk_anew(self, dialect: Dialect) -> Walk:
-        """Read the table whole when all rows vanished that were there at the bookmark."""
-        notice = "none of its latest rows is left (was a backup restored?): it is read whole"
-        self.logger.warning("%s: %s", self.name, notice)
-        table = read_table_state(self._run.source, self._plan.table)
-        if table is None:
-            raise NotFoundError(f"table {self._plan.table} is gone since discovery: run again")
-        self._start = rebase(self._wish, notice)
-        watermark = self._pass.watermark if self._pass else None  # an older one is true, also inside a snapshot
-        self._pass = replace(self._new_pass(self._start, table), watermark=watermark)
-        return self._walk(dialect)
-
-    def _walk(self, dialect: Dialect) -> Walk:
-        begun = self._pass
+    def _walk(self) -> Walk:
+        begun, projection = self._pass, self._projection
         if begun is None:
             raise OpenDentalError(f"stream {self.name} was not begun")
         self._stream_version = begun.version
-        self._layout = self._lay_out()
-        finisher = LineFinisher(
-            self._layout,
-            dialect,
-            self.altered,
-            encoding=self._run.settings.reading.binary_encoding,
-            nul=self._run.settings.reading.nul_in_text,
-            table=self._plan.table,
-        )
-        read_key = choose_key_reader(dialect, self._layout.inline, self._plan.key)
-        page_plan = replace(self._page_plan(render_select(self._layout, dialect), begun), read_key=read_key)
-        cursor = self._plan.cursor if self.replication_key else None
+        page_plan = projection.page_plan(begun.since)
         return Walk(
             self._reader(len(page_plan.expressions)),
             page_plan,
-            finisher,
+            projection.finisher(self.altered),
             begun,
-            cursors=read_cursors(dialect, cursor.reading) if cursor else None,
+            cursors=projection.cursors if projection.cursor else None,
+            witness=projection.witness,
             remembered=self._start.remembered,
             reach=self._run.reach,
         )
 
-    def _lay_out(self) -> Layout:
-        leading = [name for name in (self.replication_key, *self.primary_keys) if name]
-        packet = self._run.source.session.packet
-        return lay_out(self._selected_columns, leading, packet=packet, mean_row=self._plan.mean_row_bytes)
-
-    def _page_plan(self, expressions: tuple[str, ...], begun: Pass) -> PagePlan:
-        since = begun.since
-        return PagePlan(
-            table=self._plan.table,
-            expressions=expressions,
-            key=self._plan.key,
-            cursor=self._plan.cursor.source if self._plan.cursor and self.replication_key else None,
-            since=parse_moment(since).isoformat(" ") if isinstance(since, str) else since,
-            cursor_indexed=self._plan.cursor_indexed,
-            keyed_by_number=self._plan.keyed_by_number,
+    @cached_property
+    def _projection(self) -> Projection:
+        settings = self._run.settings
+        return Projection(
+            plan=self._plan,
+            columns=self._selected_columns,
+            dialect=self._dialect,
+            cursor=self._plan.cursor if self.replication_key else None,
+            sent=self._wish.sent,
+            packet=self._run.source.session.packet,
+            encoding=settings.reading.binary_encoding,
+            nul=settings.reading.nul_in_text,
         )
+
+    @property
+    def _dialect(self) -> Dialect:
+        """CSV for files of it, JSON for files and messages, and wherever the SDK's loop is needed."""
+        in_files = self.get_batch_config(self.config) is not None and self._passes_through and not self._rehearses
+        return CSV if in_files and self._run.settings.batch_format == "csv" else JSON
 
     def _reader(self, texts: int) -> PageReader:
         return PageReader(
@@ -350,7 +362,7 @@ class TableStream(Stream):
             self._check_on()
             if lines:
                 yield self._count(lines)
-            if self._may_save_position() and walk.may_pause:
+            if self._may_save_position and walk.may_pause:
                 if held := walk.release():
                     yield self._count(held)
                 flush()
@@ -366,6 +378,7 @@ class TableStream(Stream):
         self.rows_read += len(lines)
         return lines
 
+    @property
     def _may_save_position(self) -> bool:
         due = self._plan.saves_each_range or self._run.is_state_due
         return due and bool(self._plan.key) and not self._rehearses
@@ -377,31 +390,12 @@ class TableStream(Stream):
         if self._lock:
             self._lock.require(at_once=True)
         done, before = walk.progress, self._bookmark
-        structure = Structure(self._plan.adoption.remember, self._contents)
-        if done.version is not None or before.is_new or before.structure != structure:
+        if done.version is not None or before.is_new or before.structure != self._structure:
             self._declare()
         if done.version is not None:
             super()._write_activate_version_message(done.version)
-        self._bookmark = Bookmark(
-            key=self.replication_key,
-            value=self._choose_value(walk),
-            source=self._run.identity,
-            structure=structure,
-            fingerprint=done.fingerprint,
-            table=done.table,
-            overlap=walk.digest if self.replication_key else (),
-            version=before.version if done.version is None else done.version,
-        )
+        self._bookmark = conclude(before, done, walk.digest, self.replication_key, self._structure)
         self._save(self._bookmark, only_if_due=True)
-
-    def _choose_value(self, walk: Walk) -> str | int | None:
-        """The bookmark: where no row has a cursor the old one, but never one ahead of the server's clock."""
-        if not self.replication_key:
-            return None
-        value, watermark = walk.bookmark, walk.progress.watermark
-        if value is None and self._bookmark.key == self.replication_key:
-            value = self._bookmark.value
-        return min(value, watermark) if isinstance(value, str) and watermark else value
 
     def _save(self, bookmark: Bookmark, *, only_if_due: bool = False) -> None:
         self.stream_state.clear()
@@ -462,6 +456,12 @@ class TableStream(Stream):
     def _contents(self) -> dict[str, str]:
         """What the values of the columns that are sent depend on, by the columns' own names."""
         return {column.source: self._plan.contents[column.source] for column in self._selected_columns}
+
+    @property
+    def _structure(self) -> Structure:
+        """What goes out, as the state remembers it."""
+        form = "" if self._passes_through else identify_maps(self.config)
+        return Structure(self._plan.adoption.remember, self._contents, form)
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and columns from a catalog, of replication what loses nothing; ConfigError for the rest."""

@@ -10,11 +10,17 @@ from tap_opendental.bookmarks import FORMAT, REPAIR, Bookmark, Pass, check_state
 from tap_opendental.drift import Structure
 from tap_opendental.errors import StateError
 from tap_opendental.extraction.pages import Place
+from tap_opendental.extraction.table_state import Looks
+from tap_opendental.extraction.witnesses import Witness
 from tap_opendental.identity import Identity
 from tap_opendental.inputs import read_object
 
 HERE = Identity("0b5c-uid", "server-1", "opendental")
-TABLE = {"created": "2024-01-01 00:00:00", "updated": None, "auto_increment": 2**63}
+LOOKS = Looks("2024-01-01 00:00:00", None, 2**63, -3)
+STAMPED = (
+    Witness(("SECRET", 3), "2024-06-28T18:00:00+00:00"),
+    Witness((b"\xfe", Decimal("1.50")), "2024-06-28T17:00:00+00:00"),
+)
 KEYS = {
     "number": (7,),
     "unsigned": (2**64 - 1,),
@@ -37,7 +43,7 @@ WALK = Pass(
     largest="2024-06-28T18:00:00+00:00",
     version=1719619200,
     fingerprint="2024-06-28 18:00:00 2024-01-01 00:00:00 3 60 0",
-    table=TABLE,
+    looks=LOOKS,
 )
 FULL = Bookmark(
     key="DateTStamp",
@@ -45,12 +51,20 @@ FULL = Bookmark(
     source=HERE,
     structure=Structure("ab" * 32, {"VisitNum": "bigint", "Note": "varchar(20)"}),
     fingerprint="checksum 5 2024-01-01 00:00:00",
-    table=TABLE,
+    looks=LOOKS,
     overlap=(("2024-06-28T17:5", "3:00ff"), ("unset", "1:0a")),
+    witnesses=STAMPED,
     unfinished=WALK,
     version=1719000000,
 )
-LOG = Bookmark(key="LogNum", value=12345, source=HERE, structure=Structure("x"), overlap=(("-1", "1:0"), ("12", "9:1")))
+LOG = Bookmark(
+    key="LogNum",
+    value=12345,
+    source=HERE,
+    structure=Structure("x", form="maps"),
+    overlap=(("-1", "1:0"), ("12", "9:1")),
+    witnesses=(Witness((12345,), 12345, "json c:0a"),),
+)
 
 
 def through_a_file(bookmark):

@@ -22,7 +22,7 @@ WAS = structure_of(OLD)
 
 def whole(today, remembered, reviewed, mode, sent=None):
     """Whether a stream of these structures is read whole; by default all of today's columns are sent."""
-    return has_grown(today.columns if sent is None else sent, adopt(today, remembered, reviewed, mode), remembered)
+    return has_grown(today if sent is None else sent, adopt(today, remembered, reviewed, mode), remembered)
 
 
 def test_nothing_moved_nothing_happens():
@@ -73,7 +73,7 @@ def test_warn_goes_on_with_the_old_columns(reviewed):
     assert adoption.columns == {"k", "v"}
     assert adoption.remember == WAS.schema_hash
     assert adoption.notice == "added new"
-    assert not whole(structure_of(ADDED), WAS, reviewed, "warn", sent=WAS.columns)
+    assert not whole(structure_of(ADDED), WAS, reviewed, "warn", sent=WAS)
 
 
 def test_warn_without_a_memory_reads_what_is_there():
@@ -104,8 +104,16 @@ def test_an_unknown_past_is_read_whole():
 def test_what_was_not_sent_is_new():
     """A column that a catalog deselects is not remembered: selected again, old rows follow."""
     partly = Structure(OLD.schema_hash, {"k": "bigint"})
-    assert not whole(WAS, WAS, OLD.schema_hash, "evolve", sent=partly.columns)
+    assert not whole(WAS, WAS, OLD.schema_hash, "evolve", sent=partly)
     assert whole(WAS, partly, OLD.schema_hash, "evolve")
+
+
+def test_other_stream_maps_are_another_content():
+    """What goes out of old rows is not what went out before, though no column moved."""
+    mapped = Structure(WAS.schema_hash, WAS.columns, form="maps")
+    assert whole(WAS, mapped, None, "evolve")
+    assert whole(WAS, WAS, None, "evolve", sent=mapped)
+    assert not whole(WAS, mapped, None, "evolve", sent=mapped)
 
 
 def test_another_expression_is_another_content():

@@ -1,11 +1,15 @@
 """A table as a whole: when nothing can have changed since, and when it is older than it was."""
 
+import time
 from dataclasses import replace
+from datetime import UTC, datetime
+from types import SimpleNamespace
 
 import pytest
 
-from tap_opendental.extraction.facts import read_checksum, read_largest_key, read_table_state, read_table_states
-from tap_opendental.extraction.table_state import TableState
+from tap_opendental.errors import OpenDentalError
+from tap_opendental.extraction.facts import read_digest, read_largest_key, read_table_state, read_table_states
+from tap_opendental.extraction.table_state import Looks, TableState
 
 TABLE = TableState("MyISAM", "2024-01-01 00:00:00", "2024-06-28 18:00:00", 9, 99, 10, "2024-06-28 18:00:02")
 
@@ -48,11 +52,10 @@ def test_only_myisam_has_a_fingerprint(engine):
 
 def test_what_a_later_run_compares_with():
     """Times and counter; rows and bytes are estimates elsewhere than on MyISAM."""
-    assert TABLE.to_state() == {
-        "created": "2024-01-01 00:00:00",
-        "updated": "2024-06-28 18:00:00",
-        "auto_increment": 10,
-    }
+    looks = replace(TABLE, lead=-3).looks
+    state = {"created": "2024-01-01 00:00:00", "updated": "2024-06-28 18:00:00", "auto_increment": 10, "lead": -3}
+    assert looks.to_state() == state
+    assert Looks.from_state(state) == looks
 
 
 @pytest.mark.parametrize(
@@ -71,25 +74,35 @@ def test_what_a_later_run_compares_with():
 )
 def test_a_table_that_went_back(change, why):
     """A backup brings counter and times back; InnoDB's UPDATE_TIME is lost at a restart and says nothing."""
-    assert replace(TABLE, **change).went_back(TABLE.to_state()) == why
+    assert replace(TABLE, **change).went_back(TABLE.looks) == why
 
 
 def test_nothing_remembered_is_nothing_to_compare_with():
     """A first run, or a state of another tap."""
-    for before in ({}, {"created": None, "updated": None, "auto_increment": None}):
+    for before in (None, Looks()):
         assert TABLE.went_back(before) is None
+        assert TABLE.count_set_back(before) == 0
+
+
+@pytest.mark.parametrize(("lead", "seconds"), [(100, 0), (99, 0), (40, 0), (39, 61), (-3500, 3600), (9000, 0)])
+def test_a_clock_that_was_set_back(lead, seconds):
+    """By the server's lead over our own clock; what two clocks differ by from night to night is not counted."""
+    assert replace(TABLE, lead=lead).count_set_back(replace(TABLE, lead=100).looks) == seconds
 
 
 class Server:
     """Stands for the source: gives an answer, and keeps what it was asked."""
 
-    def __init__(self, *rows):
-        self.rows = rows
+    def __init__(self, *rows, trusted=True, error=None):
+        self.rows, self.error = rows, error
         self.asked = []
+        self.session = SimpleNamespace(trusts_update_time=trusted)
 
     def fetch(self, statement, *, table=None):
         """Return the rows, whatever was asked."""
         self.asked.append((statement[0], statement[1], table))
+        if self.error:
+            raise self.error
         return self.rows
 
 
@@ -101,7 +114,7 @@ def test_all_tables_cost_one_statement():
     """Whatever their number; a view has no facts, which is nothing to stumble over."""
     server = Server(FACTS, BARE)
     found = read_table_states(server)
-    assert found["visit"] == TABLE
+    assert replace(found["visit"], lead=0) == TABLE
     assert found["view"].fingerprint is None
     assert len(server.asked) == 1
 
@@ -109,24 +122,51 @@ def test_all_tables_cost_one_statement():
 def test_one_table_now():
     """By its exact name: a server that ignores case may answer with another one's."""
     server = Server(FACTS)
-    assert read_table_state(server, "visit") == TABLE
+    assert replace(read_table_state(server, "visit"), lead=0) == TABLE
     assert server.asked[0][1:] == ({"table": "visit"}, "visit")
     assert read_table_state(server, "Visit") is None
     assert read_table_state(Server(), "visit") is None
 
 
-def test_a_checksum_is_asked_of_innodb_within_the_limit_only():
-    """CHECKSUM TABLE locks a MyISAM table while it reads it, and costs as much as reading it anywhere."""
-    table = replace(TABLE, engine="InnoDB", data_bytes=2 * 1_048_576)
-    server = Server(("db.visit", 12345))
-    assert read_checksum(server, "vi`s%it", table, 2) == "checksum 12345 2024-01-01 00:00:00"
-    assert server.asked == [("CHECKSUM TABLE `vi``s%%it`", {}, "vi`s%it")]
+def test_the_servers_lead_is_measured_from_our_own_clock():
+    """In whole seconds, either way."""
+    for lead in (-4000, 0, 4000):
+        now = datetime.fromtimestamp(time.time() + lead, UTC).strftime("%Y-%m-%d %H:%M:%S")
+        found = read_table_state(Server((*FACTS[:-1], now)), "visit")
+        assert abs(found.lead - lead) <= 2
+
+
+def test_an_update_time_that_is_not_trusted_says_nothing():
+    """Where MyISAM writes through a memory map: the table has no fingerprint, and never went back."""
+    found = read_table_state(Server(FACTS, trusted=False), "visit")
+    assert (found.updated, found.fingerprint) == (None, None)
+
+
+INNODB = replace(TABLE, engine="InnoDB", data_bytes=2 * 1_048_576)
+SUM = "SELECT COUNT(*), CAST(SUM(CAST(CONV(LEFT(MD5({}), 15), 16, 10) AS UNSIGNED)) AS CHAR) FROM `vi``s%%it`"
+
+
+def test_a_digest_is_asked_of_innodb_within_the_limit_only():
+    """It would keep the writers of a MyISAM table waiting, and costs as much as reading anywhere."""
+    server = Server((3, "12345"))
+    assert read_digest(server, "vi`s%it", INNODB, ["line"], 2) == "digest 3 12345 2024-01-01 00:00:00"
+    assert server.asked == [(SUM.format("line"), {}, "vi`s%it")]
+    read_digest(server, "vi`s%it", INNODB, ["line", "blob"], 2)
+    assert server.asked[1][0] == SUM.format("CONCAT(IFNULL(MD5(line), '-'), IFNULL(MD5(blob), '-'))")
     idle = Server()
-    assert read_checksum(idle, "visit", replace(table, data_bytes=2 * 1_048_576 + 1), 2) is None
-    assert read_checksum(idle, "visit", table, 0) is None
-    assert read_checksum(idle, "visit", TABLE, 64) is None
+    assert read_digest(idle, "visit", replace(INNODB, data_bytes=2 * 1_048_576 + 1), ["line"], 2) is None
+    assert read_digest(idle, "visit", INNODB, ["line"], 0) is None
+    assert read_digest(idle, "visit", TABLE, ["line"], 64) is None
     assert idle.asked == []
-    assert read_checksum(Server(("db.visit", None)), "visit", table, 2) is None
+
+
+def test_a_digest_that_takes_too_long_is_done_without():
+    """The server ends a statement for its time: the table is read as if nobody knew. Other errors are errors."""
+    late, lost = OpenDentalError("timed out"), OpenDentalError("gone")
+    late.mysql_code, lost.mysql_code = 1969, 2013
+    assert read_digest(Server(error=late), "visit", INNODB, ["line"], 2) is None
+    with pytest.raises(OpenDentalError, match="gone"):
+        read_digest(Server(error=lost), "visit", INNODB, ["line"], 2)
 
 
 def test_the_largest_key():

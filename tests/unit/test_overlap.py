@@ -111,15 +111,6 @@ def test_releasing_pays_once_as_much_was_sent():
     assert not overlap.holds_most
 
 
-def test_rows_without_a_cursor_are_no_sign_of_life():
-    """They were there before and after a restore; rows with a cursor are counted."""
-    overlap = Overlap(REMEMBERED)
-    overlap.admit(["d", "f"], [None, None], None)
-    assert overlap.met == 0
-    overlap.admit(["a"], [NIGHT[0][1]], None)
-    assert overlap.met == 1
-
-
 MOMENTS = (
     "2024-06-28T18:01:02+00:00",
     "2024-06-28T18:01:02.123456+00:00",

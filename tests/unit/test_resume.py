@@ -8,15 +8,17 @@ from tap_opendental.bookmarks import Bookmark, Pass
 from tap_opendental.drift import Structure
 from tap_opendental.extraction.overlap import Reach
 from tap_opendental.extraction.pages import Place
-from tap_opendental.extraction.table_state import TableState
+from tap_opendental.extraction.table_state import Looks, TableState
+from tap_opendental.extraction.witnesses import Witness
 from tap_opendental.identity import Identity
-from tap_opendental.resume import Start, Wish, choose_start, is_unchanged, rebase
+from tap_opendental.resume import Findings, Start, Wish, choose_start, is_unchanged
 
 HERE, THERE = Identity("a", "server", "opendental"), Identity("b", "server", "opendental")
 CREATED, UPDATED = "2024-01-01 00:00:00", "2024-06-28 18:00:00"
 TABLE = TableState("MyISAM", CREATED, UPDATED, 9, 99, 10, "2024-06-29 00:00:00")
 OVERLAP = (("2024-06-28T17:5", "3:00ff"),)
-REACH = Reach()
+NEWEST = (Witness((7,), "2024-06-28T18:01:02+00:00"), Witness((3,), "2024-06-27T00:00:00+00:00"))
+LOGGED_ROWS = (Witness((12345,), 12345, "json c:aa"), Witness((12344,), 12344, "json c:bb"))
 
 FULL = Wish(None, "columns", HERE)
 STAMPED = Wish("Stamp", "columns", HERE)
@@ -27,21 +29,24 @@ DONE = Bookmark(
     value="2024-06-28T18:01:02+00:00",
     source=HERE,
     structure=Structure("x", {"k": "int"}),
-    table=TABLE.to_state(),
+    looks=TABLE.looks,
     overlap=OVERLAP,
+    witnesses=NEWEST,
 )
-LOG = replace(DONE, key="LogNum", value=12345, overlap=(("12", "5:0"),))
-FULL_DONE = replace(DONE, key=None, value=None, overlap=(), version=5)
+LOG = replace(DONE, key="LogNum", value=12345, overlap=(("12", "5:0"),), witnesses=LOGGED_ROWS)
+FULL_DONE = replace(DONE, key=None, value=None, overlap=(), witnesses=(), version=5)
 
-WALK = Pass("columns", Place("all", (500,)), HERE, table=TABLE.to_state())
+WALK = Pass("columns", Place("all", (500,)), HERE, looks=TABLE.looks)
 FULL_WALK = replace(WALK, version=7)
 NIGHT_WALK = replace(WALK, since="2024-06-28T17:00:00+00:00", watermark="2024-06-29T00:00:00+00:00")
 LOG_WALK = replace(WALK, since=2000, largest=2500)
 
 
-def start(wish, bookmark, table=TABLE, largest_key=12345):
-    """Where the stream begins, with the default reach."""
-    return choose_start(wish, bookmark, table, REACH, largest_key=largest_key)
+def start(wish, bookmark, table=TABLE, largest_key=12345, rows=None):
+    """Where the stream begins; the newest rows are as they were unless told."""
+    begun = bookmark.unfinished.witnesses if bookmark.unfinished else ()
+    known = {witness.key: witness for witness in (*bookmark.witnesses, *begun)} if rows is None else rows
+    return choose_start(wish, bookmark, Findings(table, largest_key, known))
 
 
 @pytest.mark.parametrize("bookmark", [Bookmark(), FULL_DONE, DONE])
@@ -73,9 +78,9 @@ def test_a_first_run_begins_at_start_date(start_date, since):
 
 def test_a_bookmark_is_gone_on_from():
     """From the begin of a bucket, overlap_seconds or overlap_keys before it, with the last run's digest."""
-    assert start(STAMPED, DONE) == Start("2024-06-28T17:00:00+00:00", remembered=OVERLAP)
-    assert start(LOGGED, LOG) == Start(2000, remembered=LOG.overlap)
-    far = choose_start(STAMPED, DONE, TABLE, Reach(seconds=86_400))
+    assert start(STAMPED, DONE) == Start("2024-06-28T17:00:00+00:00", remembered=OVERLAP, witnesses=NEWEST)
+    assert start(LOGGED, LOG) == Start(2000, remembered=LOG.overlap, witnesses=LOGGED_ROWS)
+    far = start(replace(STAMPED, reach=Reach(seconds=86_400)), DONE)
     assert far.since == "2024-06-27T18:00:00+00:00"
 
 
@@ -100,7 +105,9 @@ def test_another_replication_key_is_told_and_read_whole():
 
 def test_new_columns_are_told_and_read_whole():
     """Rows whose timestamp stood still would lack them for ever."""
-    assert start(replace(STAMPED, has_grown=True), DONE) == Start(notice="has new columns and is read whole once")
+    assert start(replace(STAMPED, has_grown=True), DONE) == Start(
+        notice="has new columns, or columns in a new form, and is read whole once"
+    )
 
 
 RESTORED = {
@@ -136,11 +143,75 @@ def test_an_allowed_rebase_reads_whole_and_replaces():
     assert start(replace(LOGGED, rebase=True, start_date="2024-01-01"), replace(LOG, source=THERE)).replaces
 
 
-def test_a_rebase_from_start_date_on_removes_nothing():
-    """Rows before start_date do not come, and are not gone for that."""
-    wish = replace(STAMPED, rebase=True, start_date="2024-01-01")
-    assert start(wish, DONE) == Start("2024-01-01 00:00:00", notice=start(wish, DONE).notice)
-    assert rebase(wish, "why") == Start("2024-01-01 00:00:00", notice="why")
+def test_a_rebase_does_not_begin_at_start_date():
+    """Rows before start_date that the target holds, from when it was another or none, are not gone: all are read."""
+    found = start(replace(STAMPED, rebase=True, start_date="2024-01-01"), DONE)
+    assert (found.since, found.replaces) == (None, True)
+
+
+def test_a_table_that_was_created_again_is_read_whole_and_replaced():
+    """Of the same structure: what a dump does that is read in. After an ALTER its structure says what happened."""
+    again = replace(TABLE, created="2024-06-29 00:00:00", updated="2024-06-29 00:00:00")
+    for wish, bookmark in ((STAMPED, DONE), (LOGGED, LOG)):
+        found = start(wish, bookmark, again)
+        assert found.replaces
+        assert found.notice.startswith("was created again (was a backup restored?)")
+        assert start(replace(wish, is_altered=True), bookmark, again).since is not None
+
+
+OLDER = Witness((7,), "2024-06-20T00:00:00+00:00")
+A_LITTLE_OLDER = Witness((7,), "2024-06-28T17:30:00+00:00")
+EDITED = Witness((7,), "2024-06-29T00:00:00+00:00")
+OTHER, FOREIGN_FORM = Witness((12345,), 12345, "json c:cc"), Witness((12345,), 12345, "csv c:cc")
+
+
+@pytest.mark.parametrize(
+    ("wish", "bookmark", "rows", "why"),
+    [
+        (STAMPED, DONE, (OLDER, NEWEST[1]), "holds older versions of rows"),
+        (STAMPED, DONE, (), "has none of its newest rows any more"),
+        (STAMPED, DONE, (NEWEST[1],), None),
+        (STAMPED, DONE, (A_LITTLE_OLDER,), None),
+        (STAMPED, DONE, (EDITED,), None),
+        (LOGGED, LOG, (), "has none of its newest rows any more"),
+        (LOGGED, LOG, (OTHER,), "holds other rows under the keys of its newest"),
+        (LOGGED, LOG, (OTHER, LOGGED_ROWS[1]), None),
+        (LOGGED, LOG, (FOREIGN_FORM,), None),
+    ],
+)
+def test_the_newest_rows_tell_that_a_backup_was_restored(wish, bookmark, rows, why):
+    """Whatever was worked since: no work makes a row older by more than the overlap, or changes a log's rows.
+
+    An edited, a deleted or a late row is no sign, nor a log's line that is made in another way.
+    """
+    found = start(wish, bookmark, rows={witness.key: witness for witness in rows})
+    assert found.replaces == (why is not None)
+    if why:
+        assert found.notice.startswith(f"{why} (was a backup restored?)")
+    else:
+        assert found.witnesses == tuple(w for w in bookmark.witnesses if w.key in {row.key for row in rows})
+
+
+def test_a_pass_of_what_was_restored_meanwhile_begins_anew():
+    """A backup was restored between the kill and the next run: what went out before it may be gone.
+
+    One that replaces the rows, begun after the restore, goes on whatever the bookmark's rows say.
+    """
+    rows = {(7,): OLDER}
+    for walk in (replace(WALK, witnesses=NEWEST), replace(FULL_WALK, witnesses=NEWEST)):
+        found = start(STAMPED, Bookmark(unfinished=walk), rows=rows)
+        assert (found.unfinished, found.replaces) == (None, True)
+    assert start(STAMPED, replace(DONE, unfinished=NIGHT_WALK), rows=rows).unfinished is None
+    assert start(STAMPED, replace(DONE, unfinished=FULL_WALK), rows=rows).unfinished == FULL_WALK
+
+
+@pytest.mark.parametrize(("lead", "since"), [(0, "17:00"), (-60, "17:00"), (-7200, "15:00"), (7200, "17:00")])
+def test_a_server_clock_that_was_set_back_is_read_after(lead, since):
+    """Rows that changed since carry times from before the bookmark: as many seconds more are read again, and told."""
+    found = start(STAMPED, DONE, replace(TABLE, lead=lead))
+    assert found.since == f"2024-06-28T{since}:00+00:00"
+    told = "is read again from 7200 seconds earlier, since the server's clock was set back"
+    assert found.notice == (told if since == "15:00" else None)
 
 
 def test_what_a_first_load_left_of_another_server_is_replaced():
@@ -158,7 +229,7 @@ CUT_SHORT = {
     "incremental": (STAMPED, DONE, NIGHT_WALK),
     "first load of a log": (LOGGED, Bookmark(), WALK),
     "log": (LOGGED, LOG, LOG_WALK),
-    "restored table": (STAMPED, replace(DONE, table={"auto_increment": 99}), FULL_WALK),
+    "restored table": (STAMPED, replace(DONE, looks=Looks(auto_increment=99)), FULL_WALK),
     "restored log": (LOGGED, replace(LOG, value=99_999), FULL_WALK),
     "incremental to full": (FULL, DONE, FULL_WALK),
 }
@@ -178,10 +249,11 @@ def test_what_was_cut_short_goes_on(case):
     [
         {"sent": "other columns"},
         {"source": THERE},
-        {"table": {**TABLE.to_state(), "created": "2023-01-01 00:00:00"}},
-        {"table": {**TABLE.to_state(), "created": None}},
-        {"table": {**TABLE.to_state(), "auto_increment": 11}},
-        {"table": {**TABLE.to_state(), "updated": "2024-06-28 18:00:01"}},
+        {"looks": replace(TABLE.looks, created="2023-01-01 00:00:00")},
+        {"looks": replace(TABLE.looks, created=None)},
+        {"looks": replace(TABLE.looks, auto_increment=11)},
+        {"looks": replace(TABLE.looks, updated="2024-06-28 18:00:01")},
+        {"looks": None},
     ],
 )
 def test_a_pass_of_something_else_begins_anew(case, change):

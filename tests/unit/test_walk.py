@@ -17,8 +17,9 @@ from tap_opendental.extraction.overlap import Reach
 from tap_opendental.extraction.pages import PagePlan, Place
 from tap_opendental.extraction.table_state import TableState
 from tap_opendental.extraction.walk import Walk
+from tap_opendental.extraction.witnesses import Witness
 from tap_opendental.moments import parse_moment
-from tap_opendental.resume import Wish, choose_start, rebase
+from tap_opendental.resume import Findings, Wish, choose_start
 
 LINE = "ifnull(`ts`, '') || '|' || `k` || '|' || `v`"
 TABLE = TableState("InnoDB", "2024-01-01 00:00:00", None, 0, 0, None, "2024-06-01 00:00:00")
@@ -99,8 +100,8 @@ def test_the_bookmark_is_the_smaller_of_largest_cursor_and_watermark():
     for watermark, bookmark in (("2024-06-01T04:30:00", "2024-06-01T04:30:00"), ("2024-06-02T00:00:00",) * 2):
         walk = walk_over(server, replace(WHOLE, watermark=watermark + "+00:00"))
         list(walk.pages())
-        assert walk.bookmark == min(bookmark, "2024-06-01T05:00:00") + "+00:00"
-    assert walk_over(Server(), WHOLE).bookmark is None
+        assert walk.progress.reached == min(bookmark, "2024-06-01T05:00:00") + "+00:00"
+    assert WHOLE.reached is None
 
 
 def test_a_walk_that_goes_on_reads_what_is_behind_its_place():
@@ -109,11 +110,10 @@ def test_a_walk_that_goes_on_reads_what_is_behind_its_place():
     walk = walk_over(Server(*FIVE), begun, remembered=(("2024-06-01T04:0", "1:0"),))
     assert [line for lines in walk.pages() for line in lines] == ["2024-06-01 04:00:00|4|x", "2024-06-01 05:00:00|5|x"]
     assert walk.digest == ()
-    assert walk.bookmark == "2024-06-01T04:30:00+00:00"
-    assert not walk.found_nothing
+    assert walk.progress.reached == "2024-06-01T04:30:00+00:00"
     none_left = walk_over(Server(*FIVE[:3]), begun)
     list(none_left.pages())
-    assert none_left.bookmark == "2024-06-01T03:00:00+00:00"
+    assert none_left.progress.reached == "2024-06-01T03:00:00+00:00"
 
 
 @pytest.mark.parametrize("indexed", [False, True])
@@ -122,7 +122,7 @@ def test_what_the_last_run_sent_is_not_sent_again(indexed):
     server = Server(*FIVE, (6, None, "x"))
     first = walk_over(server, WHOLE, indexed=indexed)
     list(first.pages())
-    since = Reach().begin(first.bookmark)
+    since = Reach().begin(first.progress.reached)
     night = replace(WHOLE, since=since)
     second = walk_over(server, night, indexed=indexed, remembered=first.digest)
     assert [lines for lines in second.pages() if lines] == []
@@ -132,31 +132,14 @@ def test_what_the_last_run_sent_is_not_sent_again(indexed):
     assert {line.split("|")[1] for lines in third.pages() for line in lines} == {"4", "7"}
 
 
-def test_a_walk_tells_that_none_of_the_latest_rows_is_left():
-    """Of a digest of rows with a cursor; rows without one are no sign, nor is anything where a walk goes on."""
-    night = replace(WHOLE, since="2024-06-01T06:00:00+00:00")
-    server = Server(*FIVE, (6, None, "x"))
-    latest = (("2024-06-01T06:0", "1:0"),)
-    for begun, remembered, expected in (
-        (night, latest, True),
-        (night, (("unset", "1:0"),), False),
-        (night, (), False),
-        (replace(night, since="2024-06-01T05:00:00+00:00"), latest, False),
-        (replace(night, place=Place("all", (3,))), latest, False),
-    ):
-        walk = walk_over(server, begun, remembered=remembered)
-        list(walk.pages())
-        assert walk.found_nothing == expected
-
-
 def test_a_position_is_not_worth_all_that_is_held_back():
-    """A night without a change writes none, since it would have to send the overlap; a first load writes each."""
+    """Once it would have to send the overlap, a night without a change writes none; a first load writes each."""
     server = Server(*FIVE)
     first = walk_over(server, WHOLE)
     assert [first.may_pause for _ in first.pages()] == [True] * 3
-    night = replace(WHOLE, since=Reach().begin(first.bookmark))
+    night = replace(WHOLE, since=Reach().begin(first.progress.reached))
     second = walk_over(server, night, remembered=first.digest)
-    assert [second.may_pause for _ in second.pages()] == [False] * 3
+    assert [second.may_pause for _ in second.pages()] == [True, False, False]
     server.connection.execute("UPDATE visit SET ts = '2024-06-01 07:00:00'")
     third = walk_over(server, night, remembered=first.digest)
     assert [third.may_pause for _ in third.pages()] == [True] * 3
@@ -166,7 +149,12 @@ def test_a_full_table_is_sent_as_it_is():
     """No cursor, nothing held back, and every place may be written."""
     walk = walk_over(Server(*FIVE), replace(WHOLE, version=7), incremental=False)
     assert [(len(lines), walk.may_pause) for lines in walk.pages()] == [(2, True), (2, True), (1, True)]
-    assert (walk.bookmark, walk.digest, walk.release()) == (None, (), [])
+    assert (walk.progress.reached, walk.digest, walk.release()) == (None, (), [])
+
+
+def remember(key, cursor, _line):
+    """A row as the next run may ask for it."""
+    return Witness(key, cursor)
 
 
 class Nights:
@@ -201,30 +189,48 @@ class Nights:
     def run(self, *, killed, busy=True):
         """One run of the tap, to its end or killed behind some page; how many rows it sent."""
         before = Bookmark.from_state("visit", json.loads(self.state))
-        wish = Wish("ts", "s")
-        start = choose_start(wish, before, TABLE, self.reach)
+        wish = Wish("ts", "s", reach=self.reach)
+        start = choose_start(wish, before, Findings(TABLE, rows=self._recognise()))
         begun = start.unfinished or self._begin(start)
         sent, walk = self._follow(start, begun, before, killed=killed, busy=busy)
-        if walk and walk.found_nothing:
-            start = rebase(wish, "gone")
-            more, walk = self._follow(start, self._begin(start), before, killed=killed, busy=busy)
-            sent += more
         if walk:
             self._finish(walk, before)
         return sent
+
+    def _recognise(self):
+        lines = self.server.rows().values()
+        seen = zip(cursors_of(lines), self.server.rows(), strict=True)
+        return {(key,): Witness((key,), cursor) for cursor, key in seen if cursor}
 
     def _begin(self, start):
         self.versions += 1
         watermark = (self.clock - timedelta(seconds=1)).isoformat() + "+00:00"
         version = self.versions if start.replaces else None
-        return Pass("s", Place("all"), since=start.since, watermark=watermark, version=version, table=TABLE.to_state())
+        return Pass(
+            "s",
+            Place("all"),
+            since=start.since,
+            watermark=watermark,
+            version=version,
+            looks=TABLE.looks,
+            witnesses=start.witnesses,
+        )
 
     def _follow(self, start, begun, before, *, killed, busy):
         plan = make_plan(begun.since, indexed=self.indexed)
         reader = self.server.reader(
             lambda: self.random.randint(1, 6), lambda: busy and self.random.random() < 0.5 and self.edit()
         )
-        walk = Walk(reader, plan, Lines(), begun, cursors=cursors_of, remembered=start.remembered, reach=self.reach)
+        walk = Walk(
+            reader,
+            plan,
+            Lines(),
+            begun,
+            cursors=cursors_of,
+            witness=remember,
+            remembered=start.remembered,
+            reach=self.reach,
+        )
         sent = 0
         for lines in walk.pages():
             sent += self._send(lines, begun.version)
@@ -244,10 +250,12 @@ class Nights:
         done = walk.progress
         if done.version is not None:
             self.target = {key: row for key, row in self.target.items() if row[1] == done.version}
-        value = min(filter(None, (walk.bookmark or before.value, done.watermark)))
+        value = min(filter(None, (walk.progress.reached or before.value, done.watermark)))
         structure = Structure("s", {"k": "int"})
         self.state = json.dumps(
-            Bookmark("ts", value, structure=structure, table=done.table, overlap=walk.digest).to_state()
+            Bookmark(
+                "ts", value, structure=structure, looks=done.looks, overlap=walk.digest, witnesses=done.witnesses
+            ).to_state()
         )
 
     def lost(self):

@@ -37,16 +37,17 @@ class Reach:
     seconds: int = 3600
     keys: int = 10_000
 
-    def begin(self, bookmark: Cursor) -> Cursor:
+    def begin(self, bookmark: Cursor, earlier: int = 0) -> Cursor:
         """Where to read from: the beginning of a bucket, so that buckets are read whole. The form stays the same.
 
-        A moment keeps its zone; of year 1, from which nothing can be taken off, the bookmark itself is returned.
+        A moment keeps its zone, and may be told to begin so many seconds earlier; of year 1, from which nothing can be
+        taken off, the bookmark itself is returned.
         """
         if isinstance(bookmark, int):
             return (bookmark - self.keys) // _BUCKET_KEYS * _BUCKET_KEYS
         moment = datetime.fromisoformat(bookmark)
         try:
-            early = moment - timedelta(seconds=self.seconds)
+            early = moment - timedelta(seconds=self.seconds + earlier)
         except OverflowError:
             return bookmark
         return early.replace(minute=early.minute // 10 * 10, second=0, microsecond=0).isoformat()
@@ -72,13 +73,7 @@ class Overlap:
         self._most = most_held_bytes
         self._sums: Counter[str] = Counter()
         self._counts: Counter[str] = Counter()
-        self._met = 0
         self._sent = 0
-
-    @property
-    def met(self) -> int:
-        """How many rows with a cursor were seen."""
-        return self._met
 
     @property
     def holds_most(self) -> bool:
@@ -87,7 +82,6 @@ class Overlap:
 
     def admit(self, lines: Sequence[str], cursors: Sequence[Cursor | None], keep_from: Cursor | None) -> list[str]:
         """Return the rows that go out now, in order; rows before `keep_from` need no digest any more."""
-        self._met += len(cursors) - cursors.count(None)
         self._forget_before(keep_from)
         for place in _find_recent(cursors, keep_from):
             self._add(name_bucket(cursors[place]), lines[place])

@@ -11,11 +11,52 @@ if TYPE_CHECKING:
 
 # UPDATE_TIME has seconds, and a second may see more edits after it was read.
 _SETTLED = timedelta(seconds=2)
+# Below this, two clocks that are kept right may differ from one night to the next; the overlap is far longer.
+_STEADY_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Looks:
+    """What a state remembers of a table: times as the server's text in UTC.
+
+    `lead` is by how many seconds the server's clock was ahead of ours.
+    """
+
+    created: str | None = None
+    updated: str | None = None
+    auto_increment: int | None = None
+    lead: int | None = None
+
+    def to_state(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        return asdict(self)
+
+    @classmethod
+    def from_state(cls, value: Mapping[str, Any]) -> Looks:
+        """Read what `to_state` wrote; KeyError or TypeError of anything else."""
+        return cls(
+            _text(value["created"]), _text(value["updated"]), _number(value["auto_increment"]), _number(value["lead"])
+        )
+
+
+def _text(value: object) -> str | None:
+    if not isinstance(value, str | None):
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _number(value: object) -> int | None:
+    if value is not None and type(value) is not int:
+        raise TypeError(type(value).__name__)
+    return value
 
 
 @dataclass(frozen=True)
 class TableState:
-    """A table at a moment: times as the server's text in UTC, `rows` exact on MyISAM and an estimate elsewhere."""
+    """A table at a moment: times as the server's text in UTC, `rows` exact on MyISAM and an estimate elsewhere.
+
+    `lead` is by how many seconds the server's clock is ahead of ours.
+    """
 
     engine: str
     created: str | None
@@ -24,6 +65,7 @@ class TableState:
     data_bytes: int
     auto_increment: int | None
     read_at: str
+    lead: int = 0
 
     @property
     def fingerprint(self) -> str | None:
@@ -32,27 +74,37 @@ class TableState:
         Only MyISAM keeps UPDATE_TIME: InnoDB forgets it at a restart. It must lie two seconds back, since an edit in
         its own second would not move it.
         """
-        if self.engine != "MyISAM" or self.updated is None:
+        if not self.is_myisam or self.updated is None:
             return None
         if datetime.fromisoformat(self.read_at) - datetime.fromisoformat(self.updated) < _SETTLED:
             return None
         return f"{self.updated} {self.created} {self.rows} {self.data_bytes} {self.auto_increment or 0}"
 
-    def to_state(self) -> dict[str, Any]:
-        """Plain JSON types, of what a later run compares with."""
-        return {name: value for name, value in asdict(self).items() if name in _REMEMBERED}
+    @property
+    def looks(self) -> Looks:
+        """What a later run compares with."""
+        return Looks(self.created, self.updated, self.auto_increment, self.lead)
 
-    def went_back(self, before: Mapping[str, Any]) -> str | None:
-        """Say in which way the table is older than it was (`before` is `to_state`'s), as after a restored backup."""
-        counter = before.get("auto_increment")
-        if isinstance(counter, int) and self.auto_increment is not None and self.auto_increment < counter:
+    def went_back(self, before: Looks | None) -> str | None:
+        """Say in which way the table is older than it was, as after a restored backup; or None."""
+        if before is None:
+            return None
+        if _is_less(self.auto_increment, before.auto_increment):
             return "went back in AUTO_INCREMENT"
-        for name, label in (("created", "CREATE_TIME"), ("updated", "UPDATE_TIME")):
-            then, now = before.get(name), getattr(self, name)
-            # InnoDB's UPDATE_TIME is lost at a restart, and then says nothing
-            if isinstance(then, str) and now is not None and now < then and (name == "created" or self.is_myisam):
-                return f"went back in {label}"
-        return None
+        if _is_less(self.created, before.created):
+            return "went back in CREATE_TIME"
+        # InnoDB's UPDATE_TIME is lost at a restart, and then says nothing
+        return "went back in UPDATE_TIME" if self.is_myisam and _is_less(self.updated, before.updated) else None
+
+    def count_set_back(self, before: Looks | None) -> int:
+        """Seconds by which the server's clock was set back since, as seen from ours; 0 where it was not.
+
+        Rows that changed meanwhile carry times before the bookmark. Our own clock may be the one that moved: then
+        some rows are read once more.
+        """
+        if before is None or before.lead is None or before.lead - self.lead <= _STEADY_SECONDS:
+            return 0
+        return before.lead - self.lead
 
     @property
     def is_myisam(self) -> bool:
@@ -60,4 +112,5 @@ class TableState:
         return self.engine == "MyISAM"
 
 
-_REMEMBERED = frozenset({"created", "updated", "auto_increment"})
+def _is_less(now: Any, then: Any) -> bool:  # noqa: ANN401 - two numbers, or two times as text
+    return now is not None and then is not None and now < then

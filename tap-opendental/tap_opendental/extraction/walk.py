@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tap_opendental.extraction.overlap import UNSET, Overlap, Reach, find_largest
-from tap_opendental.extraction.pages import is_ordered_by_cursor, read_pages
+from tap_opendental.extraction.overlap import Overlap, Reach, find_largest
+from tap_opendental.extraction.pages import is_ordered_by_cursor, read_pages, read_row_key
+from tap_opendental.extraction.witnesses import gather
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from tap_opendental.bookmarks import Buckets, Cursor, Pass
     from tap_opendental.extraction.lines import LineFinisher
-    from tap_opendental.extraction.pages import PagePlan, Reader, Stage
+    from tap_opendental.extraction.pages import PagePlan, Reader, Row, Stage
+    from tap_opendental.extraction.witnesses import Witness
 
     CursorReader = Callable[[list[str]], list[Cursor | None]]
 
@@ -21,8 +23,9 @@ if TYPE_CHECKING:
 class Walk:
     """A pass that is being made; `pages` makes it.
 
-    `begun` is where it begins, or goes on after a kill; `remembered` the digest of what is read again, empty where a
-    pass goes on, since its buckets are not read whole. `cursors` reads the cursors of lines, None for a full table.
+    `begun` is where it begins, or goes on after a kill (`resumed`); `remembered` the digest of what is read again,
+    empty where a pass goes on, since its buckets are not read whole. `cursors` reads the cursors of lines, None for a
+    full table; `witness` remembers a row by its key, cursor and line.
     """
 
     def __init__(
@@ -33,6 +36,7 @@ class Walk:
         begun: Pass,
         *,
         cursors: CursorReader | None = None,
+        witness: Callable[[Row, Cursor, str], Witness] | None = None,
         remembered: Buckets = (),
         reach: Reach | None = None,
     ) -> None:
@@ -40,19 +44,21 @@ class Walk:
         self._plan = plan
         self._finisher = finisher
         self._cursors = cursors
-        self._resumed = begun.place.after is not None
-        self._overlap = Overlap(() if self._resumed else remembered)
-        self._remembers = any(bucket != UNSET for bucket, _ in remembered)
+        self._witness = witness
+        self.resumed = begun.place.after is not None
+        self._overlap = Overlap(() if self.resumed else remembered)
         self._reach = reach or Reach()
         self.progress = begun
 
     def pages(self) -> Iterator[list[str]]:
         """Yield the lines that go out, page by page; `progress` then includes them, but for rows held back."""
-        start = self.progress.place if self._resumed else None
+        start = self.progress.place if self.resumed else None
         for page in read_pages(self._read, self._plan, start):
             lines = self._finisher.finish(page.rows)
             if self._cursors:
-                lines = self._sift(lines, self._cursors(lines), page.place.stage)
+                cursors = self._cursors(lines)
+                self._gather(page.rows, cursors, lines)
+                lines = self._sift(lines, cursors, page.place.stage)
             self.progress = replace(self.progress, place=page.place)
             yield lines
         if held := self._overlap.finish():
@@ -60,11 +66,8 @@ class Walk:
 
     @property
     def may_pause(self) -> bool:
-        """True when `progress` is worth writing: the rows that are held back would have to go out for it.
-
-        Until it is known that the last run's rows are still there, it is not: a pass that goes on could not tell.
-        """
-        return not (self._overlap.holds_most or self.found_nothing)
+        """True when `progress` is worth writing: the rows that are held back would have to go out for it."""
+        return not self._overlap.holds_most
 
     def release(self) -> list[str]:
         """Return the rows held back so far: they have to go out before `progress` may be written."""
@@ -77,24 +80,23 @@ class Walk:
         wanted = self._overlap.admit(lines, cursors, self._keep_from())
         return wanted + (self._overlap.settle(last) if is_ordered_by_cursor(self._plan, stage) else [])
 
-    def _keep_from(self) -> Cursor | None:
-        bookmark = self.bookmark
-        return None if bookmark is None else self._reach.begin(bookmark)
+    def _gather(self, rows: Sequence[Row], cursors: list[Cursor | None], lines: list[str]) -> None:
+        """Remember the newest rows."""
+        witness = self._witness
+        if witness is None:
+            return
 
-    @property
-    def bookmark(self) -> Cursor | None:
-        """The smaller of the largest cursor and the watermark; None when no row has a cursor."""
-        largest, watermark = self.progress.largest, self.progress.watermark
-        if isinstance(largest, str) and watermark is not None:
-            return min(largest, watermark)
-        return largest
+        def remember(place: int, cursor: Cursor) -> Witness:
+            return witness(read_row_key(self._plan, rows[place]), cursor, lines[place])
+
+        known, upto = self.progress.witnesses, self.progress.watermark
+        self.progress = replace(self.progress, witnesses=gather(known, cursors, remember, upto))
+
+    def _keep_from(self) -> Cursor | None:
+        reached = self.progress.reached
+        return None if reached is None else self._reach.begin(reached)
 
     @property
     def digest(self) -> Buckets:
         """Digest of what the next run reads again; empty after a pass that went on, which did not see it whole."""
-        return () if self._resumed else self._overlap.digest(self._keep_from())
-
-    @property
-    def found_nothing(self) -> bool:
-        """True when not one row is left of those that the last run saw last: was a backup restored?"""
-        return self._remembers and not self._resumed and self._overlap.met == 0
+        return () if self.resumed else self._overlap.digest(self._keep_from())

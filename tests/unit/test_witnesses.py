@@ -1,0 +1,81 @@
+"""The newest rows of a run: which they are, how they are asked for again, and that their state is believed strictly."""
+
+from random import Random
+
+import pytest
+
+from tap_opendental.extraction.overlap import Reach
+from tap_opendental.extraction.pages import PagePlan
+from tap_opendental.extraction.witnesses import MOST, Witness, ask_for, digest_row, find_contradiction, gather
+
+
+def remember(offset):
+    """A function that makes a witness of the row at a place; keys begin at the offset."""
+    return lambda place, cursor: Witness((offset + place,), cursor)
+
+
+def moments(*hours):
+    """Cursors at hours of one day; None stays None."""
+    return [None if hour is None else f"2024-06-01T{hour:02}:00:00+00:00" for hour in hours]
+
+
+def test_the_newest_rows_are_remembered():
+    """The newest first; rows without a cursor, or dated beyond the watermark, are none."""
+    found = gather((), moments(3, None, 1, 9, 2), remember(0), moments(5)[0])
+    assert [(witness.key, witness.cursor[11:13]) for witness in found] == [((0,), "03"), ((4,), "02"), ((2,), "01")]
+
+
+def test_pages_in_any_order_give_the_same_rows():
+    """Whatever the pages, the newest rows of all of them are left, and no more than the state has room for."""
+    random = Random(5)  # noqa: S311 - repeatable, not secret
+    cursors = random.sample(range(10_000), 300)
+    expected = sorted(cursors, reverse=True)[:MOST]
+    for size in (1, 7, 8, 300):
+        found = ()
+        for begin in range(0, 300, size):
+            found = gather(found, cursors[begin : begin + size], remember(begin), None)
+        assert [witness.cursor for witness in found] == expected
+        assert [cursors[witness.key[0]] for witness in found] == expected
+
+
+def test_a_row_is_remembered_as_it_was_seen_last():
+    """Edited since, it is one row still."""
+    old = Witness((1,), moments(3)[0])
+    (found,) = gather((old,), moments(None, 5), remember(0), None)
+    assert found == Witness((1,), moments(5)[0])
+
+
+def test_rows_are_asked_for_by_their_whole_keys():
+    """Values are bound, names quoted, and a key that is known by its number is asked for by it."""
+    plan = PagePlan("vi`sit", ("line",), ("Ward", "Kind"), keyed_by_number=frozenset({"Kind"}))
+    text, parameters = ask_for([Witness(("O'Brien", 2), 1), Witness(("East", 3), 1)], plan)
+    assert text == (
+        "SELECT line, `Ward`, `Kind`+0 FROM `vi``sit` WHERE (`Ward` = %(w0_0)s AND `Kind` = %(w0_1)s) "
+        "OR (`Ward` = %(w1_0)s AND `Kind` = %(w1_1)s)"
+    )
+    assert parameters == {"w0_0": "O'Brien", "w0_1": 2, "w1_0": "East", "w1_1": 3}
+
+
+def test_a_digest_is_of_the_row_and_of_the_way_its_line_is_made():
+    """Any other text has another digest; lines of another form cannot be compared."""
+    assert digest_row("a", "json x") == digest_row("a", "json x")
+    assert len({digest_row("a", "json x"), digest_row("b", "json x"), digest_row("a", "csv x")}) == 3
+    before = (Witness((1,), 1, digest_row("a", "json x")),)
+    now = {(1,): Witness((1,), 1, digest_row("b", "csv x"))}
+    assert find_contradiction(before, now, Reach()) is None
+    assert find_contradiction((), {}, Reach()) is None
+
+
+@pytest.mark.parametrize("witness", [Witness((7,), 7, "json x:00ff"), Witness((b"\xff", "East", 1.5), "2024-06-01")])
+def test_a_witness_survives_the_state(witness):
+    """Whatever its key holds."""
+    assert Witness.from_state(witness.to_state()) == witness
+
+
+@pytest.mark.parametrize(
+    "foreign", [None, 7, [], [[7], 7], [None, 7, None], [[], 7, None], [[7], 1.5, None], [[7], True, None], [[7], 7, 7]]
+)
+def test_what_is_no_witness_is_refused(foreign):
+    """A state that cannot be read is not believed in part."""
+    with pytest.raises((KeyError, TypeError, ValueError)):
+        Witness.from_state(foreign)
