@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 # bytes here, 64 of them are within both.
 _MAX_NAME = 64
 _HASH_DIGITS = 16
-_SLICE_SECONDS = 2
+_SLICE_SECONDS = 1
 _CHECK_SECONDS = 5.0
 
 logger = logging.getLogger("tap-opendental")
@@ -44,7 +44,7 @@ class StreamLocks:
         address: the source; its read_timeout is raised where it would end a wait for a lock.
         lock_name: what the run shares a table's turn with: runs with the same name never read one stream together.
         wait_seconds: how long a stream waits for its lock; 0 does not wait.
-        stop_if_asked: called every 2 seconds of a wait; what it raises ends the wait.
+        stop_if_asked: called before each lock and every second of a wait; what it raises comes out.
         clock: seconds that only grow.
     """
 
@@ -57,7 +57,7 @@ class StreamLocks:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._address = replace(address, read_timeout=max(address.read_timeout, 10 * _SLICE_SECONDS))
+        self._address = replace(address, read_timeout=max(address.read_timeout, 20 * _SLICE_SECONDS))
         self._lock_name = lock_name
         self._wait_seconds = wait_seconds
         self._stop_if_asked = stop_if_asked
@@ -75,6 +75,7 @@ class StreamLocks:
         Raises LockedError after `wait_seconds`, UnreachableError when no server answers. An error of the block comes
         out as it is: that a lock cannot be freed is logged only, since closing its connection frees it all the same.
         """
+        self._stop_if_asked()
         name = name_lock(self._lock_name, stream)
         if not (self._take(name, 0) or self._wait_for(stream, name)):
             raise LockedError(

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
-import signal
+import os
 import sys
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -81,21 +81,22 @@ def render_record_template(
 
 
 def write_records(stream: str, columns: Sequence[Column], version: int | None, lines: Sequence[str]) -> None:
-    """Write a page to stdout. A signal waits for whole lines: half a line is printed into a target's log."""
+    """Write a page to stdout, which is buffered; BrokenPipeError when nobody reads any more.
+
+    A signal must not raise in here: half a line is printed into a target's log.
+    """
     template = render_record_template(stream, columns, version, datetime.now(UTC))
     sys.stdout.flush()
     for text in render_slices(template, lines):
-        data = text.encode()
-        with held_signals():
-            sys.stdout.buffer.write(data)
-            sys.stdout.buffer.flush()
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
 
 
-@contextmanager
-def held_signals() -> Iterator[None]:
-    """Hold back SIGTERM and SIGINT; they arrive at the end."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+def buffer_stdout() -> None:
+    """Give stdout the buffer that PYTHONUNBUFFERED, usual in container images, took from it.
+
+    Without one, Python drops the rest of a write that a signal interrupted: half a line, with no error.
+    """
+    bare = sys.stdout
+    if isinstance(bare.buffer, io.RawIOBase):
+        sys.stdout = os.fdopen(bare.fileno(), "w", encoding=bare.encoding, errors=bare.errors, closefd=False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -36,9 +35,10 @@ from tap_opendental.extraction.watermark import Watermark
 from tap_opendental.inputs import check_catalog, checked_file, read_config_file
 from tap_opendental.locks import StreamLocks
 from tap_opendental.planning import Inputs, plan_tables
-from tap_opendental.records import held_signals
+from tap_opendental.records import buffer_stdout
 from tap_opendental.settings import PROPERTIES, Settings, check_environment, describe_problem, drop_unset, find_unknown
 from tap_opendental.source import Source
+from tap_opendental.stopping import StopRequest, sleep_alert
 from tap_opendental.streams import TableStream
 
 if TYPE_CHECKING:
@@ -77,12 +77,11 @@ class TapOpenDental(Tap):
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
 
-    _stop_signal: int | None = None
-
     def __init__(self, *args: Any, state: dict[str, Any] | None = None, **options: Any) -> None:  # noqa: ANN401 - the SDK's
         """Keep what the state remembers: streams are planned before the SDK loads it."""
         self._bookmarks = read_bookmarks(state or {})
         self._last_state = time.monotonic()
+        self._stop = StopRequest()
         super().__init__(*args, state=state, **options)
 
     @cached_property
@@ -151,8 +150,7 @@ class TapOpenDental(Tap):
         return Pace(self.settings.pace, rows, row_bytes, self._throttle)
 
     def _sleep(self, seconds: float) -> None:
-        time.sleep(seconds)
-        self.stop_if_asked()
+        sleep_alert(seconds, self.stop_if_asked)
 
     @property
     def is_state_due(self) -> bool:
@@ -160,9 +158,8 @@ class TapOpenDental(Tap):
         return time.monotonic() - self._last_state >= self.settings.state_interval_seconds
 
     def write_state(self) -> None:
-        """Write a STATE message, whole."""
-        with held_signals():
-            self.state_writer.write_state(self.state)
+        """Write a STATE message."""
+        self.state_writer.write_state(self.state)
         self._last_state = time.monotonic()
 
     def batch_folder(self, batch_config: BatchConfig) -> BatchFolder:
@@ -269,18 +266,17 @@ class TapOpenDental(Tap):
             )
 
     def stop_if_asked(self) -> None:
-        """End the process between two pages when a signal asked for it, so that only whole lines were written."""
-        if self._stop_signal is not None:
-            raise SystemExit(128 + self._stop_signal)
+        """End the run when a signal asked for it; called between two pages, where only whole lines were written."""
+        if self._stop.signal_name:
+            self.logger.warning("%s received: the run ends here, and the next one goes on", self._stop.signal_name)
+            raise SystemExit(self._stop.exit_code)
 
     def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
-        """Remember the signal: leaving from here could cut a line in half, and the SDK's exit code would be 0."""
-        self.logger.warning(
-            "%s received: stopping after this page; a second one ends at once", signal.Signals(signum).name
-        )
-        self._stop_signal = signum
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        """Note the signal: leaving from here could cut a line in half, and the SDK's exit code would be 0.
+
+        Not even a line is logged: this may interrupt a line that is being logged, or wait for who reads the log.
+        """
+        self._stop.note(signum)
 
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         self._config = drop_unset(self._config)
@@ -338,6 +334,7 @@ def main() -> None:
     Of an error that is not ours, only its type and place are told: its text may quote a row's value (a stream map's
     `int(LName)` does). With TAP_OPENDENTAL_LOGLEVEL=DEBUG the stack follows, still without the text.
     """
+    buffer_stdout()
     try:
         TapOpenDental.cli()
     except OpenDentalError as error:

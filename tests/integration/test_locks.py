@@ -212,7 +212,7 @@ def test_a_signal_ends_the_wait(server, run_locks):
 
     def stop_if_asked():
         asked.append(True)
-        if len(asked) == 2:
+        if len(asked) == 3:
             raise SystemExit(143)
 
     with run_locks().hold("patient"):

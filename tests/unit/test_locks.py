@@ -2,8 +2,9 @@
 
 import pytest
 
+from tap_opendental.connector import SourceAddress
 from tap_opendental.errors import UnreachableError
-from tap_opendental.locks import HeldLock, LockedError, LockLostError, name_lock
+from tap_opendental.locks import HeldLock, LockedError, LockLostError, StreamLocks, name_lock
 
 LONG = "procedurelog" * 12
 
@@ -70,6 +71,17 @@ def test_the_server_is_asked_every_5_seconds_at_most():
     assert asked == [0, 0, 1, 1, 2]
     lock.require(at_once=True)
     assert len(questions) == 3
+
+
+def test_a_run_that_was_asked_to_end_takes_no_lock():
+    """Where no page is read, since table after table did not change, this is where a signal is noticed."""
+
+    def stop():
+        raise SystemExit(143)
+
+    locks = StreamLocks(SourceAddress("127.0.0.1", 1, "nobody", "", "none"), "clinic", 600, stop)
+    with pytest.raises(SystemExit), locks.hold("patient"):
+        pass
 
 
 def lose():

@@ -1,13 +1,7 @@
 """RECORD messages and files of lines: whole pages, whole lines, any name, any text."""
 
-import fcntl
 import json
-import signal
-import struct
-import subprocess
 import sys
-import termios
-import time
 from datetime import UTC, datetime
 
 import pytest
@@ -15,7 +9,6 @@ import pytest
 from tap_opendental.extraction.lines import CSV, JSON, Column
 from tap_opendental.records import (
     describe_extraction,
-    held_signals,
     render_objects,
     render_record_template,
     render_template,
@@ -73,63 +66,6 @@ def test_what_was_written_before_comes_before(capfd):
     sys.stdout.write('{"type": "SCHEMA"}\n')
     write_records("t", columns("a"), None, ["1"])
     assert [json.loads(line)["type"] for line in capfd.readouterr().out.splitlines()] == ["SCHEMA", "RECORD"]
-
-
-def test_a_signal_waits_until_the_page_is_out():
-    """SIGTERM in the middle of a page arrives behind its last line; without the hold it arrives at once."""
-    arrived = []
-    before = signal.signal(signal.SIGTERM, lambda *_: arrived.append("signal"))
-    try:
-        with held_signals():
-            signal.raise_signal(signal.SIGTERM)  # to this thread: the runner has others, which hold nothing back
-            arrived.append("page")
-        assert arrived == ["page", "signal"]
-        signal.raise_signal(signal.SIGTERM)
-        arrived.append("page")
-        assert arrived == ["page", "signal", "signal", "page"]
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-KILLED = """
-import contextlib, sys
-from tap_opendental import records
-from tap_opendental.extraction.lines import Column
-from tap_opendental.types import Reading
-if sys.argv[1] == "at once":
-    records.held_signals = contextlib.nullcontext
-while True:
-    records.write_records("t", [Column("a", "a", Reading({}))], None, ['"' + "x" * 1000 + '"'] * 5000)
-"""
-
-
-def kill_in_mid_page(how):
-    """What arrives from a writer that is killed inside a page, while its reader waits and the pipe is full."""
-    process = subprocess.Popen([sys.executable, "-c", KILLED, how], stdout=subprocess.PIPE, bufsize=0)
-    begun = process.stdout.read(100_000)
-    while waiting_in(process.stdout) < 60_000:  # a pipe holds 65,536 bytes, a page five million
-        time.sleep(0.001)
-    process.send_signal(signal.SIGTERM)
-    rest, _ = process.communicate(timeout=60)
-    assert process.returncode == -signal.SIGTERM
-    return begun + rest
-
-
-def waiting_in(pipe):
-    """How many bytes a pipe holds."""
-    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
-
-
-def test_a_killed_writer_leaves_whole_lines():
-    """SIGTERM in the middle of a page: the page still goes out to its last newline, and each line is JSON."""
-    arrived = kill_in_mid_page("held back")
-    assert arrived.endswith(b"\n")
-    assert {json.loads(line)["type"] for line in arrived.splitlines()} == {"RECORD"}
-
-
-def test_a_writer_that_is_killed_at_once_leaves_half_a_line():
-    """The control: without the hold, the same signal breaks a line, which a target would print whole into its log."""
-    assert not kill_in_mid_page("at once").endswith(b"\n")
 
 
 class Folder:
