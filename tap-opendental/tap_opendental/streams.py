@@ -229,7 +229,7 @@ class TableStream(Stream):
             is_altered=self._is_altered,
             append_only=self._plan.append_only,
             reach=self._run.reach,
-            rebase=self.name in self._run.foreign_streams,
+            rebase=self.name in self._run.foreign_streams and self._bookmark.find_foreign(self._run.identity) is not None,
             start_date=self._start_date,
         )
 

@@ -197,8 +197,8 @@ def test_one_edit_sends_its_table_and_no_other(quiet):
         assert quiet.target.records(table)[4,]["Note"] == "new"
 
 
-def test_a_checksum_is_not_asked_of_a_large_table(quiet):
-    """CHECKSUM TABLE is for InnoDB tables that are read whole and small; without it they are sent again."""
+def test_a_digest_is_not_asked_of_a_large_table(quiet):
+    """The server digests InnoDB tables that are read whole and small; without that they are sent again."""
     asked = []
 
     def listen(fetch, statement, **options):
@@ -206,7 +206,7 @@ def test_a_checksum_is_not_asked_of_a_large_table(quiet):
         return fetch(statement, **options)
 
     quiet.run(around=listen)
-    assert [text for text in asked if "CHECKSUM" in text] == ["CHECKSUM TABLE `whole_inno`"]
+    assert [text.rpartition(" ")[2] for text in asked if "MD5(" in text] == ["`whole_inno`"]
     assert set(quiet.run(checksum_max_mb=0)) == {"whole_inno"}
 
 
@@ -397,7 +397,10 @@ def resume(source, output, stream):
 
 
 def test_a_killed_load_goes_on_behind_its_position(killed):
-    """A first load, cut in each stream: the next run sends the rest and no row again, under the same version."""
+    """A first load, cut in each stream: the next run sends the rest first, under the same version.
+
+    Then it catches up with what may have changed behind the position, and sends rows that are there already.
+    """
     source, way = killed
     source.run(state_interval_seconds=0)
     output, clean = source.output, {stream: source.target.records(stream) for stream in KEYS}
@@ -406,19 +409,19 @@ def test_a_killed_load_goes_on_behind_its_position(killed):
         before, after = resume(source, output, stream)
         sent, again = rows_of(before, stream), rows_of(after, stream)
         assert 0 < len(sent[0]) < 10
-        assert sorted(sent[0] + again[0]) == sorted(rows_of(output, stream)[0])
+        assert sorted((sent[0] + again[0])[:10]) == sorted(rows_of(output, stream)[0])
         assert {name: source.target.records(name) for name in KEYS} == clean
         assert source.bookmark(stream)["position"] is None
-        assert sent[1] == again[1]
+        assert sent[1] <= again[1]
         activated = [m["version"] for m in after if m["type"] == "ACTIVATE_VERSION" and m["stream"] == stream]
-        assert activated == (list(sent[1]) if way == "full_table" else [])
+        assert activated[:1] == (list(sent[1]) if way == "full_table" else [])
 
 
 def test_a_killed_night_goes_on_behind_its_position(killed):
     """Of changed rows too, in each way of finding them: what is not sent yet comes, and all is there at the end."""
     source, _ = killed
     source.run()
-    source.sql(*(f"UPDATE {table} SET Note = 'new', Stamp = NOW() - INTERVAL 30 MINUTE" for table in KEYS))
+    source.sql(*(f"UPDATE {table} SET Note = 'new', Stamp = NOW() - INTERVAL 30 + HOUR(Stamp) SECOND" for table in KEYS))
     settled, held = source.state, source.target.rows
     source.run(state=settled, state_interval_seconds=0)
     output, clean = source.output, source.clean(*KEYS)
@@ -429,15 +432,14 @@ def test_a_killed_night_goes_on_behind_its_position(killed):
         source.run(state=before[-1]["value"])
         sent, again = rows_of(before, stream)[0], rows_of(source.output, stream)[0]
         assert 0 < len(sent) < 10
-        assert 0 < len(again) < 10
-        assert not set(sent) & set(again)
+        assert not set(sent) & set(again[: 10 - len(sent)])
         assert {name: source.target.records(name) for name in KEYS} == clean
 
 
-def test_an_edit_behind_the_position_of_a_killed_load_is_sent_in_the_run_after(source):
-    """Of tables that are read whole the fingerprint is that of before the first page, also after a resume.
+def test_an_edit_behind_the_position_of_a_killed_load_is_sent_once_the_load_is_done(source):
+    """The fingerprint is that of before the first page, also after a resume, so the same run reads the table again.
 
-    The control: the run that goes on does not see the edit, and ends with a target that lacks it.
+    The control: what goes on behind the position does not see the edit.
     """
     for table, engine in (("isam", "MyISAM"), ("inno", "InnoDB")):
         source.sql(
@@ -452,8 +454,9 @@ def test_an_edit_behind_the_position_of_a_killed_load_is_sent_in_the_run_after(s
         source.sql(f"UPDATE {table} SET Note = 'old'", f"UPDATE {table} SET Note = 'edited' WHERE Num = 1")
         source.settle()
         resume(source, output, table)
-        assert source.target.records(table)[1,]["Note"] == "old"
-        assert len(source.run()[table]) == 10
+        rest = [json.loads(row) for row in rows_of(source.output, table)[0][:-10]]
+        assert rest
+        assert 1 not in {row["Num"] for row in rest}
         assert source.target.records(table)[1,]["Note"] == "edited"
         assert table not in source.run()
 
@@ -570,10 +573,12 @@ def test_a_rebase_that_is_killed_goes_on(foreign):
     before = cut(foreign.output, "old")
     assert foreign.run(code=11, state=before[-1]["value"]) == {}
     sent = foreign.run(state=before[-1]["value"], on_foreign_state="rebase")
-    assert 0 < len(sent["old"]) < 5
+    rest = 5 - len(rows_of(before, "old")[0])
+    assert 0 < rest < 5
     assert foreign.kinds.count("ACTIVATE_VERSION") == 3
     versions = rows_of(before, "old")[1]
-    assert rows_of(foreign.output, "old")[1] == versions
+    assert rows_of(foreign.output[: foreign.kinds.index("ACTIVATE_VERSION")], "old")[1] in (versions, set())
+    assert foreign.target.records("old").keys() == {(row["Num"],) for row in sent["old"]}
 
 
 def test_a_load_that_another_server_began_is_replaced(foreign):
@@ -703,7 +708,7 @@ def test_a_snapshot_is_of_one_moment(source):
 
     def edit(note, fetch, statement, **options):
         found = fetch(statement, **options)
-        if "FROM `room`" in statement[0]:
+        if "FROM `room`" in statement[0] and "COUNT(*)" not in statement[0]:
             source.sql(f"UPDATE room SET Note = '{note}' WHERE Num = 10")
         return found
 

@@ -130,7 +130,7 @@ def test_two_runs_only_read(aviary, case):
         assert forbidden(statements, engines) == []
         state = run.states[-1]
         edit_all(aviary)
-    assert any(statement.startswith("CHECKSUM TABLE `keyed`") for statement in statements)
+    assert any("MD5(" in statement and "FROM `keyed`" in statement for statement in statements)
     assert any("GET_LOCK" in statement for statement in statements)
     assert any(statement.startswith("START TRANSACTION") for statement in statements) == (case == "a snapshot")
 

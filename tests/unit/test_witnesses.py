@@ -6,7 +6,7 @@ import pytest
 
 from tap_opendental.extraction.overlap import Reach
 from tap_opendental.extraction.pages import PagePlan
-from tap_opendental.extraction.witnesses import MOST, Witness, ask_for, digest_row, find_contradiction, gather
+from tap_opendental.extraction.witnesses import MOST, Witness, ask_for, digest_row, find_contradiction, gather, vouch
 
 
 def remember(offset):
@@ -79,3 +79,24 @@ def test_what_is_no_witness_is_refused(foreign):
     """A state that cannot be read is not believed in part."""
     with pytest.raises((KeyError, TypeError, ValueError)):
         Witness.from_state(foreign)
+
+
+def test_the_very_newest_rows_that_are_gone_together_are_a_sign():
+    """Also where older ones are left; a deleted row among them is none, and where few are known, all must be gone."""
+    known = tuple(Witness((number,), number) for number in range(9, 1, -1))
+
+    def left(*numbers):
+        return find_contradiction(known, {(number,): Witness((number,), number) for number in numbers}, Reach())
+
+    assert left(5, 4, 3, 2) == left() == "has none of its newest rows any more"
+    assert left(6, 2) is None
+    assert find_contradiction(known[:2], {(8,): known[1]}, Reach()) is None
+
+
+def test_rows_vouch_for_their_table_when_all_are_as_they_were():
+    """An edit or a deletion leaves it open what happened to the rest."""
+    known = (Witness((2,), 2), Witness((1,), 1))
+    assert vouch(known, {witness.key: witness for witness in known})
+    assert not vouch(known, {(2,): known[0]})
+    assert not vouch(known, {(2,): known[0], (1,): Witness((1,), 3)})
+    assert not vouch((), {})

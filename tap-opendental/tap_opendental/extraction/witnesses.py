@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 Cursor = str | int
 
-# Each is some 40 bytes of the state, which every STATE message carries whole. Deleting all of them between two nights
-# looks like a restored backup, and costs one more read of that table.
+# Each is some 40 bytes of the state, which every STATE message carries whole.
 MOST = 8
+# So many of the very newest that are gone together look like a restored backup. Where somebody deleted them, it costs
+# one more read of that table.
+_NEWEST = 4
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def find_contradiction(before: Witnesses, now: Mapping[Row, Witness], reach: Rea
     `reach` is read again anyway.
     """
     present = [(witness, now[witness.key]) for witness in before if witness.key in now]
-    if before and not present:
+    if before and not any(witness.key in now for witness in before[:_NEWEST]):
         return "has none of its newest rows any more"
     if any(seen.cursor < reach.begin(witness.cursor) for witness, seen in present):  # type: ignore[operator]
         return "holds older versions of rows"
@@ -111,6 +113,11 @@ def find_contradiction(before: Witnesses, now: Mapping[Row, Witness], reach: Rea
     if logged and all(was != is_now for was, is_now in logged):
         return "holds other rows under the keys of its newest"
     return None
+
+
+def vouch(before: Witnesses, now: Mapping[Row, Witness]) -> bool:
+    """True when all rows of `before` are `now` as they were: whatever was done to the table, it lost none of them."""
+    return bool(before) and all(now.get(witness.key) == witness for witness in before)
 
 
 def _are_comparable(one: Witness, other: Witness) -> bool:
