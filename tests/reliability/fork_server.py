@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = {"tap-opendental": "tap_opendental.tap", "stock-tap": "tests.stock_tap"}
+PROGRAMS = {
+    "tap-opendental": "tap_opendental.tap",
+    "hasty-tap": "tests.reliability.odd_taps",
+    "tired-tap": "tests.reliability.odd_taps",
+    "stock-tap": "tests.stock_tap",
+}
 LONGEST_REQUEST = 1 << 17  # bytes
 LONGEST_RUN = 120  # seconds, after which the kernel ends a fork: one that hangs must not hang the tests
 

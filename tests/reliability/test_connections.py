@@ -8,11 +8,12 @@ import socket
 import struct
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 from tests.reliability.harness import send
+from tests.reliability.odd_taps import LONG_PAUSE
 from tests.wire import Rule, Wire
 
 if TYPE_CHECKING:
@@ -212,6 +213,21 @@ def test_a_server_that_stays_away_ends_the_run(updated, wired):
     assert outcome.code == 10, outcome.log[-2000:]
     assert "1 of 3 streams failed, the others are whole: visit (the connection" in outcome.last_line
     assert set(updated.differing(pipe)) == {"visit"}
+    pipe.settle()
+    assert updated.differing(pipe) == {}
+
+
+def test_a_signal_in_a_pause_ends_the_run(updated, wired):
+    """SIGTERM when the pause before another try has just begun, an hour of it left: the run ends at once, with 143.
+
+    What it had sent counts, and the next run makes it exact.
+    """
+    pipe, begin = updated.copy(), time.monotonic()
+    with wired(Rule("FROM `visit`", cut, skip=2, times=None)) as port:
+        outcome = replace(pipe, program="tired-tap").run(**port)
+    assert (outcome.code, outcome.target_code) == (143, 0), outcome.log[-2000:]
+    assert outcome.log.count(RETRIED) == 1
+    assert time.monotonic() - begin < LONG_PAUSE / 100
     pipe.settle()
     assert updated.differing(pipe) == {}
 

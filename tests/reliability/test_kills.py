@@ -2,6 +2,9 @@
 
 import json
 import signal
+import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.reliability.conftest import CLEAN_RUNS, PAGE_ROWS, ROUNDS
@@ -14,10 +17,10 @@ FARTHEST = 300
 
 
 def kill_at_random(practice, pipe, random, number):
-    """One run that gets a signal after a random line, or, a quarter of the SIGKILLs, at a random time."""
+    """One run that gets a signal, or a storm, after a random line, or, a quarter of the SIGKILLs, at a random time."""
     if number == signal.SIGKILL and random.random() < 0.25:
         return pipe.run(after=random.uniform(0.05, 0.6))
-    return pipe.run({random.randrange(1, FARTHEST): send(number)})
+    return pipe.run({random.randrange(1, FARTHEST): number if callable(number) else send(number)})
 
 
 def chain(practice, pipe, random, number, kills):
@@ -89,6 +92,52 @@ def test_the_command_ends_between_lines(practice, make_pipe, seeded, number, cod
     assert (outcome.code, outcome.target_code) == (code, 0), outcome.log[-3000:]
     pipe.settle()
     assert practice.differing(pipe) == {}
+
+
+def storm(tap):
+    """Ctrl-C, Meltano's SIGTERM and again, while the tap waits for its reader."""
+    for number in (signal.SIGINT, signal.SIGTERM) * 5:
+        send(number)(tap)
+        time.sleep(0.002)
+
+
+def test_storms_of_signals_break_no_line(practice, make_pipe, seeded):
+    """Ten signals within 20 ms, five times at a random line: whole lines, the code of one of them, and exact rows."""
+    pipe = make_pipe()
+    for outcome in chain(practice, pipe, seeded, storm, kills=5 * ROUNDS):
+        assert (outcome.code in {130, 143}, outcome.target_code) == (True, 0), outcome.log[-3000:]
+        assert "Traceback" not in outcome.log
+    pipe.settle(CLEAN_RUNS)
+    assert practice.differing(pipe) == {}
+
+
+def test_a_target_that_hangs_does_not_keep_the_tap(source, make_pipe):
+    """SIGTERM while the target reads no more: the tap ends after its grace period, here a second, with 143 and a line.
+
+    Only then half a line may have gone out, and the next run makes it exact all the same. The page is one write, of ten
+    times what the pipe holds: at its first line the tap is in the middle of it.
+    """
+    rows = "INSERT INTO wide SELECT seq, REPEAT('x', 4000) FROM seq_1_to_20"
+    source.sql("CREATE TABLE wide (Num INT PRIMARY KEY, Note TEXT)", rows)
+    pipe = replace(make_pipe(max_page_bytes=1_000_000), program="hasty-tap")
+    outcome = pipe.run({2: outwait})
+    assert outcome.code == 143, outcome.log[-3000:]
+    assert outcome.last_line.startswith(
+        "tap-opendental: error: SIGTERM, and 1 s later the run had not ended: the target"
+    )
+    assert outcome.records < 20
+    assert outcome.target_code in (0, HALF_LINE)
+    pipe.settle()
+    assert source.differing(pipe, "wide") == {}
+
+
+def outwait(tap):
+    """Ask the tap to end, and read nothing until it has."""
+    send(signal.SIGTERM)(tap)
+    deadline = time.monotonic() + 60
+    while Path(f"/proc/{tap.pid}").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_the_stock_tap_calls_a_sigterm_a_success(practice, stock_pipe):

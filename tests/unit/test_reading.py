@@ -38,9 +38,9 @@ class Server:
 
 @pytest.fixture
 def naps(monkeypatch):
-    """Seconds that were slept, without sleeping them."""
+    """Seconds of each pause, without sleeping them."""
     slept = []
-    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("tap_opendental.extraction.reading.sleep_alert", lambda seconds, _: slept.append(seconds))
     return slept
 
 
@@ -89,14 +89,11 @@ def test_tries_are_bounded(tries, naps):
     assert all(0 <= nap <= longest for nap, longest in zip(naps, (1, 2, 4, 8, 16, 30), strict=False))
 
 
-def test_pauses_are_random():
+def test_pauses_are_random(naps):
     """Runs that lost one server at one moment do not come back at one moment."""
-    slept = set()
     for _ in range(3):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("time.sleep", slept.add)
-            reader_of(Server(LOST, LOST))(ask)
-    assert len(slept) == 6
+        reader_of(Server(LOST, LOST))(ask)
+    assert len(set(naps)) == 6
 
 
 @pytest.mark.parametrize("code", [GONE, 1142, 126, 1054])
@@ -131,7 +128,7 @@ def test_nothing_is_tried_again_in_a_snapshot(naps):
     assert (server.events, naps) == (["ask"], [])
 
 
-def test_a_signal_between_two_tries_ends_the_run(naps):
+def test_a_signal_before_a_pause_ends_the_run(naps):
     """Whoever asks the run to end does not wait for its tries."""
 
     def stop():
@@ -141,6 +138,22 @@ def test_a_signal_between_two_tries_ends_the_run(naps):
     with pytest.raises(SystemExit):
         reader_of(server, stop=stop)(ask)
     assert (len(server.asked), naps) == (1, [])
+
+
+def test_a_signal_in_a_pause_ends_the_run(monkeypatch):
+    """A pause is slept a second at a time: of half a minute, a signal in its third second waits for no more."""
+    slept = []
+    monkeypatch.setattr("time.sleep", slept.append)
+    monkeypatch.setattr("tap_opendental.extraction.reading.PAUSE", lambda _: 30)
+
+    def stop():
+        if len(slept) == 3:
+            raise SystemExit(143)
+
+    server = Server(LOST, LOST)
+    with pytest.raises(SystemExit):
+        reader_of(server, stop=stop)(ask)
+    assert (len(server.asked), slept) == (1, [1, 1, 1])
 
 
 class Measured(Pace):

@@ -5,16 +5,19 @@ from __future__ import annotations
 import time
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import backoff
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from tap_opendental.connector import TIMEOUT_CODES, TRANSIENT_CODES
 from tap_opendental.errors import OpenDentalError
+from tap_opendental.stopping import sleep_alert
 
 if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Sequence
+
+    from tenacity import RetryCallState
 
     from tap_opendental.extraction.pace import Pace
     from tap_opendental.extraction.pages import Answer, Row, Statement
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
 
 # Waits of up to 1, 2, 4, 8 ... seconds, each a random share of that, so that runs that lost one server at one moment
 # do not come back at one moment: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
-_LONGEST_WAIT = 30
+PAUSE = wait_random_exponential(multiplier=1, max=30)
 
 
 class TransientError(OpenDentalError):
@@ -58,20 +61,20 @@ class PageReader:
         self._texts = texts
         self._stop_if_asked = stop_if_asked
         self._logger = logger
-        self._attempt = backoff.on_exception(
-            partial(backoff.expo, max_value=_LONGEST_WAIT),
-            TransientError,
-            max_tries=1 if keeps_snapshot else tries,
-            jitter=backoff.full_jitter,
-            on_backoff=self._before_next_try,
-            logger=None,
-        )(self._ask)
+        self._try = Retrying(
+            retry=retry_if_exception_type(TransientError),
+            stop=stop_after_attempt(1 if keeps_snapshot else tries),
+            wait=PAUSE,
+            before_sleep=self._before_next_try,
+            sleep=lambda seconds: sleep_alert(seconds, stop_if_asked),
+            reraise=True,
+        )
 
     def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
         """Read a page; the last error when all tries failed."""
         self._pace.wait()
         try:
-            answer: Answer = self._attempt(ask)
+            answer = self._try(self._ask, ask)
         except TransientError as error:
             raise error.cause from None
         return answer
@@ -90,10 +93,10 @@ class PageReader:
         self._pace.note(answer.examined, self._count_bytes(answer.rows), seconds, found=len(answer.rows))
         return answer
 
-    def _before_next_try(self, details: Any) -> None:  # noqa: ANN401 - backoff's dictionary
+    def _before_next_try(self, state: RetryCallState) -> None:
         self._stop_if_asked()
-        error = details["exception"]
-        self._logger.warning("%s; trying the page again (try %d failed)", error, details["tries"])
+        error = state.outcome.exception() if state.outcome else None
+        self._logger.warning("%s; trying the page again (try %d failed)", error, state.attempt_number)
         self._source.disconnect()  # the next try opens another connection, or fails and is tried again
 
     def _count_bytes(self, rows: Sequence[Row]) -> int:
