@@ -206,7 +206,7 @@ PROPERTIES = th.PropertiesList(
         "checksum_max_mb",
         th.IntegerType(minimum=0),
         default=64,
-        description="InnoDB tables that are read whole and not larger than this are compared by CHECKSUM TABLE first, "
+        description="InnoDB tables that are read whole and not larger than this are compared by a digest first, "
         "and not sent again when nothing changed. 0 turns it off.",
     ),
     th.Property(

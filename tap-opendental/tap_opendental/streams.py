@@ -229,9 +229,14 @@ class TableStream(Stream):
             is_altered=self._is_altered,
             append_only=self._plan.append_only,
             reach=self._run.reach,
-            rebase=self.name in self._run.foreign_streams and self._bookmark.find_foreign(self._run.identity) is not None,
+            rebase=self._is_foreign,
             start_date=self._start_date,
         )
+
+    @property
+    def _is_foreign(self) -> bool:
+        """True while the target may hold rows of another server that are to be replaced."""
+        return self.name in self._run.foreign_streams and self._bookmark.find_foreign(self._run.identity) is not None
 
     @property
     def _is_altered(self) -> bool:

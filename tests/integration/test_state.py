@@ -421,7 +421,8 @@ def test_a_killed_night_goes_on_behind_its_position(killed):
     """Of changed rows too, in each way of finding them: what is not sent yet comes, and all is there at the end."""
     source, _ = killed
     source.run()
-    source.sql(*(f"UPDATE {table} SET Note = 'new', Stamp = NOW() - INTERVAL 30 + HOUR(Stamp) SECOND" for table in KEYS))
+    moved = "Note = 'new', Stamp = NOW() - INTERVAL 30 + HOUR(Stamp) SECOND"
+    source.sql(*(f"UPDATE {table} SET {moved}" for table in KEYS))
     settled, held = source.state, source.target.rows
     source.run(state=settled, state_interval_seconds=0)
     output, clean = source.output, source.clean(*KEYS)
