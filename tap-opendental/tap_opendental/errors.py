@@ -23,6 +23,8 @@ class ExitCode(IntEnum):
     STATE_REFUSED = 11
     SCHEMA_CHANGED = 12
     LOCKED = 13
+    TARGET_GONE = 14
+    VALUE_REFUSED = 15
 
 
 class OpenDentalError(Exception):
@@ -118,9 +120,22 @@ class LockedError(OpenDentalError):
 class LockLostError(OpenDentalError):
     """The stream's lock is no longer ours: another run may have begun to read it."""
 
+    exit_code = ExitCode.LOCKED
+
 
 class TargetGoneError(OpenDentalError):
     """Nobody reads the tap's lines any more."""
+
+    exit_code = ExitCode.TARGET_GONE
+
+
+class ValueRefusedError(OpenDentalError):
+    """A value cannot be sent as it is, and is not altered in silence: the server cut it, or a setting forbids it.
+
+    Running again does not help: a person has to mend the row, or exclude the column.
+    """
+
+    exit_code = ExitCode.VALUE_REFUSED
 
 
 class StateError(OpenDentalError):

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tap_opendental.connector import create_source_engine, plain_errors
 from tap_opendental.discovery import SchemaDiscovery
-from tap_opendental.errors import OpenDentalError
+from tap_opendental.errors import OpenDentalError, ValueRefusedError
 from tap_opendental.extraction.packets import query_lines
 from tap_opendental.identity import Identity
 
@@ -46,7 +46,7 @@ _NOT_UTF8 = (
 )
 
 
-class DamagedPageError(OpenDentalError):
+class DamagedPageError(ValueRefusedError):
     """The server sent a page with warnings: some value was cut or became NULL on the way."""
 
 

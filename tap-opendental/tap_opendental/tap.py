@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from collections import Counter
+from contextlib import contextmanager
 from functools import cached_property
 from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
@@ -42,7 +43,7 @@ from tap_opendental.stopping import StopRequest, sleep_alert
 from tap_opendental.streams import TableStream
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import FrameType
 
     import click
@@ -190,21 +191,32 @@ class TapOpenDental(Tap):
             stream.check_bookmark()  # refused before any row is read
             stream.selected = not (stream.refusal or stream.misfit)
         try:
+            with self._target_watched():
+                self._sync_to_its_end()
+        finally:
+            self._close()
+        self._finish(wanted)
+
+    def _sync_to_its_end(self) -> None:
+        try:
             super().sync_all()
         except (OpenDentalError, SystemExit):
             self.write_state()  # it holds no more than what went out
             raise
+        self.write_state()
+        self._log_summary()
+
+    @contextmanager
+    def _target_watched(self) -> Iterator[None]:
+        """Raise TargetGoneError when nobody reads the tap's lines any more, unless a signal ended both."""
+        try:
+            yield
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains once more at its end
+            self.stop_if_asked()
             raise TargetGoneError(
                 "the target ended before the tap was done: its own lines say why; run again once that is mended"
             ) from None
-        else:
-            self.write_state()
-            self._log_summary()
-        finally:
-            self._close()
-        self._finish(wanted)
 
     def _close(self) -> None:
         if self._batch_folder is not None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -199,6 +200,13 @@ def send(number: signal.Signals) -> Callable[[Running], None]:
             os.kill(tap.pid, number)
 
     return event
+
+
+def storm(tap: Running) -> None:
+    """Send ten signals within 20 ms: Ctrl-C, which reaches the tap too, Meltano's SIGTERM, and again."""
+    for number in (signal.SIGINT, signal.SIGTERM) * 5:
+        send(number)(tap)
+        time.sleep(0.002)
 
 
 def compare(source: sa.Engine, database: str, folder: Path, tables: Sequence[str]) -> dict[str, dict[Key, str]]:

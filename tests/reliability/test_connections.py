@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 QUICK = {"read_timeout": 1, "max_page_seconds": 60, "tables": ["shelf", "visit", "memo"]}
 # Linux closes such a socket with RST.
 NO_LINGER = struct.pack("ii", 1, 0)
-RETRIED = "trying the page again"
+RETRIED = "trying again"
+TARGET_GONE = 14
 
 
 def reset(session):
@@ -248,6 +249,25 @@ def test_a_target_that_stands_still_costs_nothing(updated, root, line):
     assert (outcome.code, outcome.target_code) == (0, 0), outcome.log[-2000:]
     assert RETRIED in outcome.log
     assert updated.differing(pipe) == {}
+
+
+def leave(act=lambda _tap: None):
+    """What a target does that ends there, after an action: the tap's next write finds nobody who reads."""
+
+    def event(tap):
+        act(tap)
+        raise BrokenPipeError
+
+    return event
+
+
+@pytest.mark.parametrize(("act", "code"), [(leave(), TARGET_GONE), (leave(send(signal.SIGTERM)), 143)])
+def test_a_target_that_ends_is_told_apart(updated, act, code):
+    """A target that ended has an exit code of its own, in one line; a signal that ended both has the signal's."""
+    outcome = updated.copy().run({4: act})
+    assert outcome.code == code, outcome.log[-2000:]
+    assert "Traceback" not in outcome.log
+    assert ("error: the target ended before the tap was done" in outcome.last_line) == (code == TARGET_GONE)
 
 
 def test_a_kill_while_the_target_stands_still(updated):

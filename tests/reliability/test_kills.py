@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from tests.reliability.conftest import CLEAN_RUNS, PAGE_ROWS, ROUNDS
-from tests.reliability.harness import by_command, send
+from tests.reliability.harness import by_command, send, storm
 from tests.reliability.oracle_target import HALF_LINE, LINES
 from tests.reliability.tables import DEFINITIONS
 
@@ -92,13 +92,6 @@ def test_the_command_ends_between_lines(practice, make_pipe, seeded, number, cod
     assert (outcome.code, outcome.target_code) == (code, 0), outcome.log[-3000:]
     pipe.settle()
     assert practice.differing(pipe) == {}
-
-
-def storm(tap):
-    """Ctrl-C, Meltano's SIGTERM and again, while the tap waits for its reader."""
-    for number in (signal.SIGINT, signal.SIGTERM) * 5:
-        send(number)(tap)
-        time.sleep(0.002)
 
 
 def test_storms_of_signals_break_no_line(practice, make_pipe, seeded):

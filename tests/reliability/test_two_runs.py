@@ -61,7 +61,7 @@ def test_a_killed_run_leaves_no_lock(practice, twins):
     assert practice.source.differing(pipe, "visit") == {}
 
 
-@pytest.mark.parametrize(("tables", "code"), [(["visit"], 1), (["visit", "memo"], PARTIAL)])
+@pytest.mark.parametrize(("tables", "code"), [(["visit"], LOCKED), (["visit", "memo"], PARTIAL)])
 def test_a_lost_lock_stops_its_stream(practice, twins, root, tables, code):
     """A run whose lock another one took in mid-table stops there, and says so; what it had sent counts, and no more."""
     pipe = replace(twins(), config=practice.source.config(tables=tables, max_pages_per_second=4))

@@ -1,9 +1,11 @@
-"""What the tap makes of a server's variables."""
+"""What the tap makes of a server's variables, and of what it cannot read."""
 
 import pytest
 
 from tap_opendental.connector import SourceAddress
-from tap_opendental.source import Source
+from tap_opendental.errors import ExitCode
+from tap_opendental.extraction.lines import LostLineError, NulError
+from tap_opendental.source import DamagedPageError, Source
 
 ADDRESS = SourceAddress("h", 3306, "u", "p", "opendental")
 
@@ -43,3 +45,9 @@ def test_update_time_is_no_fact_of_a_memory_map(session_of, value, trusted):
 def test_a_server_without_the_variable_has_no_memory_map(session_of):
     """A server that was built without it writes as all others do."""
     assert session_of(("server_uuid", "8f5c")).trusts_update_time
+
+
+@pytest.mark.parametrize("error", [DamagedPageError, LostLineError, NulError])
+def test_a_value_that_is_not_sent_as_it_is_has_a_code_of_its_own(error):
+    """A scheduler need not run again: only a person can mend the row, or leave out the column."""
+    assert error.exit_code == ExitCode.VALUE_REFUSED == 15

@@ -17,7 +17,7 @@ from decimal import Decimal
 from json.encoder import encode_basestring
 from typing import TYPE_CHECKING, Any
 
-from tap_opendental.errors import OpenDentalError
+from tap_opendental.errors import ValueRefusedError
 from tap_opendental.quoting import quote
 from tap_opendental.types import Kind, encode_bytes
 
@@ -179,11 +179,11 @@ def _is_constant(piece: str) -> bool:
     return len(piece) > 1 and piece[0] == piece[-1] == "'" and "'" not in piece[1:-1]
 
 
-class LostLineError(OpenDentalError):
+class LostLineError(ValueRefusedError):
     """A row did not come: the expression of its line was NULL."""
 
 
-class NulError(OpenDentalError):
+class NulError(ValueRefusedError):
     """Text holds U+0000, and nul_in_text is fail."""
 
 
