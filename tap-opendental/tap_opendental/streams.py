@@ -23,7 +23,7 @@ from tap_opendental.extraction.facts import read_digest, read_largest_key, read_
 from tap_opendental.extraction.lines import CSV, JSON, parse_line
 from tap_opendental.extraction.pages import Place
 from tap_opendental.extraction.projection import Projection
-from tap_opendental.extraction.reading import PageReader
+from tap_opendental.extraction.reading import PageReader, Retries
 from tap_opendental.extraction.walk import Walk
 from tap_opendental.moments import parse_moment
 from tap_opendental.plan import identify_columns, identify_maps
@@ -145,11 +145,7 @@ class TableStream(Stream):
 
     def _begin_again(self) -> bool:
         """Decide where to begin; False when no row changed since the bookmark."""
-        try:
-            self._begin()
-        except UnreachableError:  # lost while nobody read, or its server restarted: as a page, it is asked again
-            self._run.source.disconnect()
-            self._begin()
+        self._retries(self._run.settings.page_retries + 1)(self._begin)
         return not (self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint))
 
     def _leave(self) -> None:
@@ -352,11 +348,12 @@ class TableStream(Stream):
             self._plan.table,
             self._run.new_pace(self._plan.page_rows, self._plan.mean_row_bytes),
             texts=texts,
-            tries=self._run.settings.page_retries + 1,
-            stop_if_asked=self._run.stop_if_asked,
-            logger=self.logger,
-            keeps_snapshot=self._run.settings.snapshot,
+            # a snapshot dies with its connection
+            retries=self._retries(1 if self._run.settings.snapshot else self._run.settings.page_retries + 1),
         )
+
+    def _retries(self, tries: int) -> Retries:
+        return Retries(self._run.source, tries, stop_if_asked=self._run.stop_if_asked, logger=self.logger)
 
     def _snapshot(self) -> AbstractContextManager[None]:
         return self._run.source.snapshot() if self._run.settings.snapshot else nullcontext()

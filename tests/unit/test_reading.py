@@ -8,7 +8,7 @@ from tap_opendental.connector import TIMEOUT_CODES, TRANSIENT_CODES, SourceAddre
 from tap_opendental.errors import OpenDentalError
 from tap_opendental.extraction.pace import Pace, PaceLimits
 from tap_opendental.extraction.pages import Answer
-from tap_opendental.extraction.reading import PageReader
+from tap_opendental.extraction.reading import PageReader, Retries
 
 ADDRESS = SourceAddress("h", 3306, "u", "p", "d")
 TIMEOUT, LOST, KILLED, GONE = 1969, 2013, 1317, 1146
@@ -50,18 +50,15 @@ def ask(run, rows):
     return Answer(found, None, len(found), last=True)
 
 
-def reader_of(server, *, tries=6, pace=None, texts=1, stop=lambda: None, snapshot=False):
+def retries_of(server, *, tries=6, stop=lambda: None):
+    """What asks this server again."""
+    return Retries(server, tries, stop_if_asked=stop, logger=logging.getLogger("tap-opendental"))
+
+
+def reader_of(server, *, tries=6, pace=None, texts=1, stop=lambda: None):
     """Reads pages of table visit."""
-    return PageReader(
-        server,
-        "visit",
-        pace or Pace(PaceLimits(), 1000, 100),
-        texts=texts,
-        tries=tries,
-        stop_if_asked=stop,
-        logger=logging.getLogger("tap-opendental"),
-        keeps_snapshot=snapshot,
-    )
+    pace = pace or Pace(PaceLimits(), 1000, 100)
+    return PageReader(server, "visit", pace, texts=texts, retries=retries_of(server, tries=tries, stop=stop))
 
 
 @pytest.mark.parametrize("code", sorted(TRANSIENT_CODES))
@@ -73,7 +70,7 @@ def test_what_may_pass_is_tried_again_over_another_connection(code, naps, caplog
     assert len(naps) == 1
     (line,) = caplog.messages
     assert f"{code}" in line or "no connection left" in line
-    assert line.endswith("trying the page again (try 1 failed)")
+    assert line.endswith("trying again (try 1 failed)")
 
 
 @pytest.mark.parametrize("tries", [1, 2, 6])
@@ -120,12 +117,26 @@ def test_a_lost_connection_says_nothing_of_the_pages_size(naps):
     assert {statement[0] for statement, _ in server.asked} == {"LIMIT 1000"}
 
 
-def test_nothing_is_tried_again_in_a_snapshot(naps):
-    """It died with its connection: another try would read another moment, in silence."""
+def test_a_single_try_is_none_again(naps):
+    """In a snapshot, which died with its connection: another try would read another moment, in silence."""
     server = Server(LOST)
     with pytest.raises(OpenDentalError, match="was lost"):
-        reader_of(server, snapshot=True)(ask)
+        reader_of(server, tries=1)(ask)
     assert (server.events, naps) == (["ask"], [])
+
+
+def test_what_is_no_page_is_asked_again_as_well(naps):
+    """Clocks and facts before the first page, several statements at once: all of them, from the first on."""
+    server = Server()
+
+    def begin():
+        first = server.fetch("facts")
+        server.codes += [LOST] if len(server.asked) == 1 else []
+        return first, server.fetch("clock")
+
+    assert retries_of(server)(begin) == (server.rows, server.rows)
+    assert [statement for statement, _ in server.asked] == ["facts", "clock", "facts", "clock"]
+    assert len(naps) == 1
 
 
 def test_a_signal_before_a_pause_ends_the_run(naps):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import partial
 from operator import itemgetter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tap_opendental.extraction.pages import Answer, Row, Statement
     from tap_opendental.source import Source
 
+T = TypeVar("T")
+
 # Waits of up to 1, 2, 4, 8 ... seconds, each a random share of that, so that runs that lost one server at one moment
 # do not come back at one moment: https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/
 PAUSE = wait_random_exponential(multiplier=1, max=30)
@@ -36,48 +38,65 @@ class TransientError(OpenDentalError):
         self.cause = cause
 
 
-class PageReader:
-    """Reads the pages of one table; call it as `extraction.pages.Reader` says.
-
-    `texts` is how many columns of a row are text or bytes, `tries` how often a page is asked for at most. A snapshot
-    dies with its connection, so within one nothing is tried again (`keeps_snapshot`).
-    """
+class Retries:
+    """Asks the source again for what failed in a way that another try may mend, up to `tries` times in all."""
 
     def __init__(
-        self,
-        source: Source,
-        table: str,
-        pace: Pace,
-        *,
-        texts: int,
-        tries: int,
-        stop_if_asked: Callable[[], None],
-        logger: logging.Logger,
-        keeps_snapshot: bool = False,
+        self, source: Source, tries: int, *, stop_if_asked: Callable[[], None], logger: logging.Logger
     ) -> None:
         self._source = source
-        self._table = table
-        self._pace = pace
-        self._texts = texts
         self._stop_if_asked = stop_if_asked
         self._logger = logger
         self._try = Retrying(
             retry=retry_if_exception_type(TransientError),
-            stop=stop_after_attempt(1 if keeps_snapshot else tries),
+            stop=stop_after_attempt(tries),
             wait=PAUSE,
             before_sleep=self._before_next_try,
             sleep=lambda seconds: sleep_alert(seconds, stop_if_asked),
             reraise=True,
         )
 
-    def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
-        """Read a page; the last error when all tries failed."""
-        self._pace.wait()
+    def __call__(self, ask: Callable[[], T]) -> T:
+        """Return the answer; the last error when all tries failed, and any other error at once."""
         try:
-            answer = self._try(self._ask, ask)
+            answer: T = self._try(_tell_transient, ask)
         except TransientError as error:
             raise error.cause from None
         return answer
+
+    def _before_next_try(self, state: RetryCallState) -> None:
+        self._stop_if_asked()
+        error = state.outcome.exception() if state.outcome else None
+        self._logger.warning("%s; trying again (try %d failed)", error, state.attempt_number)
+        self._source.disconnect()  # the next try opens another connection, or fails and is tried again
+
+
+def _tell_transient(ask: Callable[[], T]) -> T:
+    try:
+        return ask()
+    except OpenDentalError as error:
+        if error.mysql_code in TRANSIENT_CODES:
+            raise TransientError(error) from None
+        raise
+
+
+class PageReader:
+    """Reads the pages of one table; call it as `extraction.pages.Reader` says.
+
+    `texts` is how many columns of a row are text or bytes, `retries` what asks for a page again.
+    """
+
+    def __init__(self, source: Source, table: str, pace: Pace, *, texts: int, retries: Retries) -> None:
+        self._source = source
+        self._table = table
+        self._pace = pace
+        self._texts = texts
+        self._retries = retries
+
+    def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
+        """Read a page; the last error when all tries failed."""
+        self._pace.wait()
+        return self._retries(partial(self._ask, ask))
 
     def _ask(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
         begin = time.monotonic()
@@ -86,18 +105,10 @@ class PageReader:
         except OpenDentalError as error:
             if error.mysql_code in TIMEOUT_CODES:
                 self._pace.failed()
-            if error.mysql_code in TRANSIENT_CODES:
-                raise TransientError(error) from None
             raise
         seconds = time.monotonic() - begin
         self._pace.note(answer.examined, self._count_bytes(answer.rows), seconds, found=len(answer.rows))
         return answer
-
-    def _before_next_try(self, state: RetryCallState) -> None:
-        self._stop_if_asked()
-        error = state.outcome.exception() if state.outcome else None
-        self._logger.warning("%s; trying the page again (try %d failed)", error, state.attempt_number)
-        self._source.disconnect()  # the next try opens another connection, or fails and is tried again
 
     def _count_bytes(self, rows: Sequence[Row]) -> int:
         """Characters of the page's text and bytes of its blobs: close enough to bytes to bound memory by."""
