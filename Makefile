@@ -29,7 +29,7 @@ demo: install plugins ## start a private source and warehouse, run the pipeline 
 	@.venv/bin/python scripts/demo.py
 
 test: install plugins browser $(TEST_TOOLS) ## lint and all tests, with the time of each group
-	@.venv/bin/python scripts/run_tests.py lint unit integration e2e
+	@.venv/bin/python scripts/run_tests.py lint unit integration reliability e2e
 
 test-unit: $(VENV) ## tests that need no server (seconds)
 	@.venv/bin/python scripts/run_tests.py unit
@@ -37,7 +37,7 @@ test-unit: $(VENV) ## tests that need no server (seconds)
 test-integration: install browser $(TEST_TOOLS) ## tests against a real MariaDB and PostgreSQL, and of the report in Chromium
 	@.venv/bin/python scripts/run_tests.py integration
 
-test-reliability: install plugins ## kills, cut connections, late commits, restores: under way, not all of it holds yet
+test-reliability: install plugins ## kills, cut connections, late commits, restored backups, rows compared at the end (minutes)
 	@.venv/bin/python scripts/run_tests.py reliability
 
 test-e2e: install plugins ## tests of the whole pipeline through Meltano
