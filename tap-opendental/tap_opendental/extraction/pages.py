@@ -42,8 +42,9 @@ _SINCE = "{0} >= %(since)s"
 _UNSET = "{0} IS NULL OR {0} = 0"
 _EITHER = f"{_SINCE} OR {_UNSET}"
 
-# Left to itself, MariaDB sorts a whole MyISAM table for the first 50,000 of its 500,000 rows, and in each range of the
-# key goes over all 300,000 rows without a cursor, by the cursor's index on InnoDB. As a comment that servers execute.
+# Left to itself, MariaDB 10.11 sorts a whole MyISAM table of 500,000 rows for its first 50,000; and on InnoDB, for each
+# range of the key, it goes by the cursor's index over all 300,000 rows without a cursor, where its statistics are older
+# than these. A hint, so inside a comment that MySQL and MariaDB execute.
 _IN_KEY_ORDER = " /*! FORCE INDEX (PRIMARY) */"
 
 
