@@ -28,6 +28,7 @@ from tap_opendental.extraction.walk import Walk
 from tap_opendental.moments import parse_moment
 from tap_opendental.plan import identify_columns, identify_maps
 from tap_opendental.resume import Findings, Start, Wish, choose_start, conclude, is_unchanged
+from tap_opendental.source import DamagedPageError
 from tap_opendental.writers import BatchWriter, RecordWriter
 
 if TYPE_CHECKING:
@@ -145,7 +146,8 @@ class TableStream(Stream):
 
     def _begin_again(self) -> bool:
         """Decide where to begin; False when no row changed since the bookmark."""
-        self._retries(self._run.settings.page_retries + 1)(self._begin)
+        # the connection may be long lost, since nobody read while the target was busy: at least one more try
+        self._retries(max(2, self._run.settings.page_retries + 1))(self._begin)
         return not (self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint))
 
     def _leave(self) -> None:
@@ -178,7 +180,7 @@ class TableStream(Stream):
             watermark=self._read_watermark(),
             version=self._next_version(table) if start.replaces else None,
             fingerprint=fingerprint,
-            looks=table.looks,
+            looks=table.look_like(self._bookmark.looks),
             witnesses=start.witnesses,
         )
 
@@ -212,7 +214,10 @@ class TableStream(Stream):
         fitting = [witness for witness in witnesses if len(witness.key) == len(self._plan.key)]
         if self._rehearses or not fitting or not projection.cursor:
             return {}
-        rows = self._run.source.fetch(projection.ask_for(fitting), table=self._plan.table)
+        try:
+            rows = self._run.source.fetch(projection.ask_for(fitting), table=self._plan.table)
+        except DamagedPageError:  # the server warns where a key is not of its column's type
+            raise StateError(f"state: the newest rows of stream {self.name} do not fit its table; {REPAIR}") from None
         return projection.recognise(rows)
 
     @property

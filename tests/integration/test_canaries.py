@@ -202,7 +202,7 @@ FAULTS = {
     "a dropped table": Fault(6, "is gone", ONCE, act=alter("DROP TABLE patient")),
     "a damaged table": Fault(6, "is damaged", ONCE, act=damage),
     "a value that the server cannot read": Fault(
-        1,
+        15,
         "the server warned of",
         ONCE,
         (f"ALTER TABLE patient ADD Bad int AS (CAST(LName AS signed)) VIRTUAL, ADD Note2 text DEFAULT '{WORD}'",),
@@ -214,13 +214,13 @@ FAULTS = {
         (f"UPDATE patient SET Note = REPEAT('{WORD}', 300000) LIMIT 1", "SET GLOBAL max_allowed_packet = 1048576"),
     ),
     "NUL in text": Fault(
-        1,
+        15,
         "patient.Note holds U+0000",
         {**PATIENT, "nul_in_text": "fail"},
         ("UPDATE patient SET Note = CONCAT(Note, CHAR(0))",),
     ),
     "NUL in text, by the SDK's path": Fault(
-        1,
+        15,
         "patient.Note holds U+0000",
         {**mapped(Name="LName"), "nul_in_text": "fail"},
         ("UPDATE patient SET Note = CONCAT(Note, CHAR(0))",),

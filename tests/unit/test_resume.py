@@ -16,6 +16,7 @@ from tap_opendental.resume import Findings, Start, Wish, choose_start, is_unchan
 HERE, THERE = Identity("a", "server", "opendental"), Identity("b", "server", "opendental")
 CREATED, UPDATED = "2024-01-01 00:00:00", "2024-06-28 18:00:00"
 TABLE = TableState("MyISAM", CREATED, UPDATED, 9, 99, 10, "2024-06-29 00:00:00")
+LOOKS = TABLE.look_like(None)
 OVERLAP = (("2024-06-28T17:5", "3:00ff"),)
 NEWEST = (Witness((7,), "2024-06-28T18:01:02+00:00"), Witness((3,), "2024-06-27T00:00:00+00:00"))
 LOGGED_ROWS = (Witness((12345,), 12345, "json c:aa"), Witness((12344,), 12344, "json c:bb"))
@@ -29,14 +30,14 @@ DONE = Bookmark(
     value="2024-06-28T18:01:02+00:00",
     source=HERE,
     structure=Structure("x", {"k": "int"}),
-    looks=TABLE.looks,
+    looks=LOOKS,
     overlap=OVERLAP,
     witnesses=NEWEST,
 )
 LOG = replace(DONE, key="LogNum", value=12345, overlap=(("12", "5:0"),), witnesses=LOGGED_ROWS)
 FULL_DONE = replace(DONE, key=None, value=None, overlap=(), witnesses=(), version=5)
 
-WALK = Pass("columns", Place("all", (500,)), HERE, looks=TABLE.looks)
+WALK = Pass("columns", Place("all", (500,)), HERE, looks=LOOKS)
 FULL_WALK = replace(WALK, version=7)
 NIGHT_WALK = replace(WALK, since="2024-06-28T17:00:00+00:00", watermark="2024-06-29T00:00:00+00:00")
 LOG_WALK = replace(WALK, since=2000, largest=2500)
@@ -256,10 +257,10 @@ def test_what_was_cut_short_goes_on(case):
     [
         {"sent": "other columns"},
         {"source": THERE},
-        {"looks": replace(TABLE.looks, created="2023-01-01 00:00:00")},
-        {"looks": replace(TABLE.looks, created=None)},
-        {"looks": replace(TABLE.looks, auto_increment=11)},
-        {"looks": replace(TABLE.looks, updated="2024-06-28 18:00:01")},
+        {"looks": replace(LOOKS, created="2023-01-01 00:00:00")},
+        {"looks": replace(LOOKS, created=None)},
+        {"looks": replace(LOOKS, auto_increment=11)},
+        {"looks": replace(LOOKS, updated="2024-06-28 18:00:01")},
         {"looks": None},
     ],
 )

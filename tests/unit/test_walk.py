@@ -212,7 +212,7 @@ class Nights:
             since=start.since,
             watermark=watermark,
             version=version,
-            looks=TABLE.looks,
+            looks=TABLE.look_like(None),
             witnesses=start.witnesses,
         )
 

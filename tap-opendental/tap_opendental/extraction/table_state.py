@@ -80,10 +80,16 @@ class TableState:
             return None
         return f"{self.updated} {self.created} {self.rows} {self.data_bytes} {self.auto_increment or 0}"
 
-    @property
-    def looks(self) -> Looks:
-        """What a later run compares with."""
-        return Looks(self.created, self.updated, self.auto_increment, self.lead)
+    def look_like(self, before: Looks | None) -> Looks:
+        """What a later run compares with.
+
+        A lead that is about what it was stays what it was, so that a clock that loses seconds every night is noticed
+        once they are a minute.
+        """
+        lead = self.lead
+        if before is not None and before.lead is not None and abs(before.lead - lead) <= _STEADY_SECONDS:
+            lead = before.lead
+        return Looks(self.created, self.updated, self.auto_increment, lead)
 
     def went_back(self, before: Looks | None) -> str | None:
         """Say in which way the table is older than it was, as after a restored backup; or None."""
