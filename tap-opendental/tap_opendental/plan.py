@@ -64,7 +64,10 @@ def identify_maps(config: Mapping[str, Any]) -> str:
     return sha256(json.dumps(settings, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
-def identify_columns(key: Collection[str], contents: Mapping[str, str]) -> str:
-    """Sixteen digits that differ when other columns are sent, other values in them, or in another order of pages."""
-    text = json.dumps([[*key], [[*pair] for pair in contents.items()]])
+def identify_columns(key: Collection[str], contents: Mapping[str, str], form: str) -> str:
+    """Sixteen digits that differ when other columns are sent, other values in them, or in another order of pages.
+
+    `form` identifies stream maps and flattening.
+    """
+    text = json.dumps([[*key], [[*pair] for pair in contents.items()], form])
     return sha256(text.encode()).hexdigest()[:16]

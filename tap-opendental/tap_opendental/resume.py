@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from tap_opendental.bookmarks import Bookmark
@@ -26,16 +26,15 @@ class Wish:
     """How the stream is to be read now, whatever it remembers.
 
     `key` is the replication key of an incremental stream, None for a full table; `sent` identifies the columns,
-    `source` the server; `has_grown` says that old rows may hold values that were never sent, `is_altered` that the
-    table's structure is not the one of the last run; `rebase` that the state is of another server, and the user wants
-    it read anew; `reach` how far before its bookmark it goes on, and `start_date` where a first read begins.
+    `source` the server; `has_grown` says that old rows may hold values that were never sent; `rebase` that the state is
+    of another server, and the user wants it read anew; `reach` how far before its bookmark it goes on, and `start_date`
+    where a first read begins.
     """
 
     key: str | None
     sent: str
     source: Identity | None = None
     has_grown: bool = False
-    is_altered: bool = False
     append_only: bool = False
     rebase: bool = False
     reach: Reach = field(default_factory=Reach)
@@ -75,14 +74,24 @@ class Start:
 def choose_start(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
     """Choose where to begin. A bookmark is passed over never in silence: `notice` says why a table is read whole."""
     unfinished = bookmark.unfinished
-    if unfinished is not None and _goes_on(wish, unfinished, findings, _find_loss(wish, bookmark, findings)):
+    if unfinished is None:
+        return _begin(wish, bookmark, findings)
+    if _goes_on(wish, bookmark, unfinished, findings):
         return Start(unfinished.since, unfinished.version is not None, unfinished=unfinished)
+    start = _begin(wish, bookmark, findings)
+    return replace(start, notice=start.notice or "was cut short in another form, and begins again")
+
+
+def _begin(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
+    """Choose where a new pass begins."""
     if wish.key is None:
         return Start(replaces=True)
     if wish.rebase:
         return _replace("has a bookmark of another server")
     if set_back := _find_set_back(wish, bookmark, findings):
         return _replace(f"{set_back} (was a backup restored?)")
+    if bookmark.unfinished and bookmark.unfinished.version is not None:
+        return _replace("was cut short while it was replaced")
     return _go_on(wish, bookmark, findings)
 
 
@@ -91,7 +100,7 @@ def _go_on(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
         return _read_whole(wish)
     if bookmark.key != wish.key:
         return _read_whole(wish, f"goes by {wish.key} now and by {bookmark.key} before: it is read whole once")
-    if wish.has_grown:
+    if wish.has_grown or (bookmark.unfinished and bookmark.unfinished.sent != wish.sent):
         return _read_whole(wish, "has new columns, or columns in a new form, and is read whole once")
     seconds = 0 if wish.append_only else findings.table.count_set_back(bookmark.looks)
     notice = f"is read again from {seconds} seconds earlier, since the server's clock was set back" if seconds else None
@@ -125,44 +134,53 @@ def read_start_date(start_date: str | None) -> str | None:
     return parse_moment(start_date).isoformat(" ") if start_date else None
 
 
-def _goes_on(wish: Wish, unfinished: Pass, findings: Findings, loss: str | None) -> bool:
+def _goes_on(wish: Wish, bookmark: Bookmark, unfinished: Pass, findings: Findings) -> bool:
     """True when a pass that was cut short is still one of this server, this table, these columns and this kind.
 
     A table that was created again or altered may have other rows behind the position, or another order. One that lost
     rows since its bookmark is read whole, and a pass that does so may go on.
     """
-    replaces, table = unfinished.version is not None, findings.table
+    replaces = unfinished.version is not None
     return (
         unfinished.source == wish.source
         and unfinished.sent == wish.sent
-        and unfinished.looks is not None
-        and unfinished.looks.created == table.created
-        and not table.went_back(unfinished.looks)
+        and _is_same_table(unfinished, findings)
         and not find_contradiction(unfinished.witnesses, findings.rows, wish.reach)
-        and (replaces or not loss)
+        and (replaces or not _find_loss(wish, bookmark, findings))
         and (wish.key is not None or (replaces and unfinished.since is None))
+        and (replaces or bookmark.value is not None or unfinished.since == _read_whole(wish).since)
     )
+
+
+def _is_same_table(known: Pass | Bookmark, findings: Findings) -> bool:
+    """True when the table is the one that it was, and its newest rows say nothing else.
+
+    InnoDB's CREATE_TIME is that of a file: OPTIMIZE moves it, and so does a chmod. Rows that are as they were prove
+    that it is the same table all the same.
+    """
+    if known.looks is None or findings.table.went_back(known.looks):
+        return False
+    return known.looks.created == findings.table.created or vouch(known.witnesses, findings.rows)
 
 
 def _find_set_back(wish: Wish, bookmark: Bookmark, findings: Findings) -> str | None:
     """Say in what the table is older than it was when a pass was finished or begun, or that it is another; or None."""
-    table, unfinished = findings.table, bookmark.unfinished
-    begun = unfinished and (
-        table.went_back(unfinished.looks) or find_contradiction(unfinished.witnesses, findings.rows, wish.reach)
-    )
-    if why := begun or table.went_back(bookmark.looks) or _find_loss(wish, bookmark, findings):
+    table, begun = findings.table, bookmark.unfinished
+    why = table.went_back(begun.looks) if begun else None
+    if why := why or table.went_back(bookmark.looks) or _find_loss(wish, bookmark, findings):
         return why
-    if wish.is_altered or bookmark.looks is None or bookmark.looks.created == table.created:
-        return None
-    # OPTIMIZE of InnoDB creates it again too, and so does a dump that is as new as the bookmark
-    return None if vouch(bookmark.witnesses, findings.rows) else "was created again"
+    return None if bookmark.looks is None or _is_same_table(bookmark, findings) else "was created again"
 
 
 def _find_loss(wish: Wish, bookmark: Bookmark, findings: Findings) -> str | None:
-    """Say how the rows show that the table is older than its bookmark; or None."""
+    """Say how the rows show that the table is older than its bookmark, or than where a pass was cut short; or None."""
+    begun = bookmark.unfinished
     if wish.append_only and _ends_before(bookmark, findings.largest_key):
         return "ends before its bookmark"
-    return find_contradiction(bookmark.witnesses, findings.rows, wish.reach) if bookmark.key == wish.key else None
+    if begun and begun.sent == wish.sent and (why := find_contradiction(begun.witnesses, findings.rows, wish.reach)):
+        return why
+    known = bookmark.witnesses if bookmark.key == wish.key else ()
+    return find_contradiction(known, findings.rows, wish.reach)
 
 
 def _ends_before(bookmark: Bookmark, largest_key: int | None) -> bool:
@@ -173,8 +191,8 @@ def _ends_before(bookmark: Bookmark, largest_key: int | None) -> bool:
 def conclude(before: Bookmark, done: Pass, overlap: Buckets, key: str | None, structure: Structure) -> Bookmark:
     """Return the bookmark after a pass that came to its end; where no row had a cursor, at the old one's place."""
     value = done.reached
-    if value is None and key is not None and before.key == key:
-        value = before.value
+    if value is None and done.version is None and key is not None and before.key == key:
+        value = before.value  # of a table that was emptied and replaced, it would pass over rows that are put back
     return Bookmark(
         key=key,
         value=min(value, done.watermark) if isinstance(value, str) and done.watermark else value,
@@ -186,3 +204,14 @@ def conclude(before: Bookmark, done: Pass, overlap: Buckets, key: str | None, st
         witnesses=done.witnesses,
         version=before.version if done.version is None else done.version,
     )
+
+
+def find_settled(before: Bookmark, begun: Pass) -> int | None:
+    """Return the key from which on rows are new since the last run; in a first load, the newest tenth.
+
+    None where that is not known. (A log's rows are known by what they hold, whatever their keys.)
+    """
+    if before.looks is not None:
+        return before.looks.auto_increment
+    counter = begun.looks.auto_increment if begun.looks else None
+    return None if counter is None else counter * 9 // 10

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from tap_opendental.connector import create_source_engine, plain_errors
 from tap_opendental.discovery import SchemaDiscovery
-from tap_opendental.errors import OpenDentalError, ValueRefusedError
+from tap_opendental.errors import OpenDentalError, StateError, ValueRefusedError
 from tap_opendental.extraction.packets import query_lines
 from tap_opendental.identity import Identity
 
@@ -77,14 +77,28 @@ class Source:
 
     @property
     def connection(self) -> Connection:
-        """The connection that all streams of the run read from, one after the other; opened anew once it was lost."""
+        """The connection that all streams of the run read from, one after the other; opened anew once it was lost.
+
+        StateError when another server answers then, as behind an address that fails over: a pass would go on there.
+        """
         if self._connection is None:
             with plain_errors(self.address):
                 self._connection = self._engine.connect()
+            self._require_same_server()
         return self._connection
 
-    def fetch(self, statement: Statement, *, table: str | None = None) -> Sequence[Row]:
-        """Run a SELECT and return all its rows, past SQLAlchemy's row objects.
+    def _require_same_server(self) -> None:
+        known: Session | None = self.__dict__.get("session")
+        if known is None or self._read_session().identity == known.identity:
+            return
+        self.disconnect()
+        raise StateError(
+            f"another server answers at {self.address.host}:{self.address.port} than at the begin of the run, so "
+            "nothing more is read: run again, and see on_foreign_state"
+        )
+
+    def fetch(self, statement: Statement, *, table: str | None = None, warned: bool = False) -> Sequence[Row]:
+        """Run a SELECT and return all its rows, past SQLAlchemy's row objects; `warned` where a warning may be.
 
         DamagedPageError when the server had a warning to add: an expression beyond max_allowed_packet is NULL with no
         more than that. The same where text is not UTF-8: the server takes half of a surrogate pair, no decoder does.
@@ -93,6 +107,7 @@ class Source:
             with plain_errors(self.address, table=table):
                 connection: Any = self.connection.connection.driver_connection
                 rows, warnings = query_lines(connection, connection.cursor().mogrify(*statement))
+                warnings = 0 if warned else warnings
                 code = connection.show_warnings()[0][1] if warnings else 0  # its text may quote a value
         except UnicodeDecodeError:
             self.disconnect()  # the rest of the answer is still in it
@@ -109,6 +124,9 @@ class Source:
     @cached_property
     def session(self) -> Session:
         """Facts of the server, asked once a run; OpenDentalError when the session is not in UTC."""
+        return self._read_session()
+
+    def _read_session(self) -> Session:
         ((zone, packet, number, host, database, local),) = self.fetch((_SESSION, {}))
         if zone != "+00:00":
             raise OpenDentalError(f"the session's time zone is {zone}, not +00:00: timestamps would shift")

@@ -27,7 +27,7 @@ from tap_opendental.extraction.reading import PageReader, Retries
 from tap_opendental.extraction.walk import Walk
 from tap_opendental.moments import parse_moment
 from tap_opendental.plan import identify_columns, identify_maps
-from tap_opendental.resume import Findings, Start, Wish, choose_start, conclude, is_unchanged
+from tap_opendental.resume import Findings, Start, Wish, choose_start, conclude, find_settled, is_unchanged
 from tap_opendental.source import DamagedPageError
 from tap_opendental.writers import BatchWriter, RecordWriter
 
@@ -133,6 +133,7 @@ class TableStream(Stream):
         self.logger.error("%s failed, the other streams go on: %s", self.name, error)
 
     def _sync_under_lock(self, context: Context | None) -> None:
+        self._run.stop_if_asked()
         known = self._run.table_states.get(self._plan.table)
         if known is not None and is_unchanged(self._wish, self._bookmark, known.fingerprint):
             self._leave()
@@ -222,12 +223,12 @@ class TableStream(Stream):
 
     @property
     def _wish(self) -> Wish:
+        structure = self._structure
         return Wish(
             key=self.replication_key,
-            sent=identify_columns(self._plan.order(self.replication_key), self._contents),
+            sent=identify_columns(self._plan.order(self.replication_key), structure.columns, structure.form),
             source=self._run.identity,
-            has_grown=has_grown(self._structure, self._plan.adoption, self._bookmark.structure),
-            is_altered=self._is_altered,
+            has_grown=has_grown(structure, self._plan.adoption, self._bookmark.structure),
             append_only=self._plan.append_only,
             reach=self._run.reach,
             rebase=self._is_foreign,
@@ -238,12 +239,6 @@ class TableStream(Stream):
     def _is_foreign(self) -> bool:
         """True while the target may hold rows of another server that are to be replaced."""
         return self.name in self._run.foreign_streams and self._bookmark.find_foreign(self._run.identity) is not None
-
-    @property
-    def _is_altered(self) -> bool:
-        """True when the table's structure is not known to be the one of the last run."""
-        before, adoption = self._bookmark.structure, self._plan.adoption
-        return before is None or before.schema_hash != adoption.remember or adoption.notice is not None
 
     @property
     def _start_date(self) -> str | None:
@@ -323,6 +318,7 @@ class TableStream(Stream):
             begun,
             cursors=projection.cursors if projection.cursor else None,
             witness=projection.witness,
+            settled=None if self._plan.append_only else find_settled(self._bookmark, begun),
             remembered=self._start.remembered,
             reach=self._run.reach,
         )
@@ -335,7 +331,6 @@ class TableStream(Stream):
             columns=self._selected_columns,
             dialect=self._dialect,
             cursor=self._plan.cursor if self.replication_key else None,
-            sent=self._wish.sent,
             packet=self._run.source.session.packet,
             encoding=settings.reading.binary_encoding,
             nul=settings.reading.nul_in_text,
@@ -369,7 +364,7 @@ class TableStream(Stream):
             self._check_on()
             if lines:
                 yield self._count(lines)
-            if self._may_save_position and walk.may_pause:
+            if self._may_save_position(sent=bool(lines)) and walk.may_pause:
                 if held := walk.release():
                     yield self._count(held)
                 flush()
@@ -385,9 +380,9 @@ class TableStream(Stream):
         self.rows_read += len(lines)
         return lines
 
-    @property
-    def _may_save_position(self) -> bool:
-        due = self._plan.saves_each_range or self._run.is_state_due
+    def _may_save_position(self, *, sent: bool) -> bool:
+        """True where a STATE is due; a range that had nothing to send is worth none of its own."""
+        due = (self._plan.saves_each_range and sent) or self._run.is_state_due
         return due and bool(self._plan.key) and not self._rehearses
 
     def _finish(self, walk: Walk) -> None:

@@ -132,6 +132,8 @@ WORK = {
 def back_up(source, table, shape):
     """A table that was backed up, went on until yesterday, and is read then."""
     definition, key = SHAPES[shape], "Num" if shape == "log" else "Stamp"
+    # where the keys of inserted rows are taken again by others, all of the newest rows are inserted ones
+    inserted = "1 HOUR" if "AUTO_INCREMENT" in definition else "3 DAY"
     edits = [
         "UPDATE {0} SET Note = 'lost edit', Stamp = NOW() - INTERVAL 3 DAY WHERE Num <= 5",
         "UPDATE {0} SET Note = 'newest', Stamp = NOW() - INTERVAL 1 DAY WHERE Num = 6",
@@ -140,7 +142,7 @@ def back_up(source, table, shape):
         f"CREATE TABLE {{0}} {definition}",
         f"INSERT INTO {{0}} SELECT seq, 'old', NOW() - INTERVAL 10 DAY FROM seq_1_to_{ROWS}",
         "CREATE TABLE kept_{0} AS SELECT * FROM {0}",
-        f"INSERT INTO {{0}} SELECT {ROWS} + seq, 'lost', NOW() - INTERVAL 3 DAY FROM seq_1_to_{LATER}",
+        f"INSERT INTO {{0}} SELECT {ROWS} + seq, 'lost', NOW() - INTERVAL {inserted} FROM seq_1_to_{LATER}",
         *(edits if key == "Stamp" else []),
     ]
     source.sql(*(statement.format(table) for statement in statements))

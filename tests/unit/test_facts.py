@@ -108,8 +108,9 @@ class Server:
         self.asked = []
         self.session = SimpleNamespace(trusts_update_time=trusted)
 
-    def fetch(self, statement, *, table=None):
+    def fetch(self, statement, *, table=None, warned=False):
         """Return the rows, whatever was asked."""
+        self.warned = warned
         self.asked.append((statement[0], statement[1], table))
         if self.error:
             raise self.error
@@ -127,6 +128,7 @@ def test_all_tables_cost_one_statement():
     assert replace(found["visit"], lead=0) == TABLE
     assert found["view"].fingerprint is None
     assert len(server.asked) == 1
+    assert server.warned  # of a broken view, for one
 
 
 def test_one_table_now():

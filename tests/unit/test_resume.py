@@ -11,7 +11,7 @@ from tap_opendental.extraction.pages import Place
 from tap_opendental.extraction.table_state import Looks, TableState
 from tap_opendental.extraction.witnesses import Witness
 from tap_opendental.identity import Identity
-from tap_opendental.resume import Findings, Start, Wish, choose_start, is_unchanged
+from tap_opendental.resume import Findings, Start, Wish, choose_start, conclude, find_settled, is_unchanged
 
 HERE, THERE = Identity("a", "server", "opendental"), Identity("b", "server", "opendental")
 CREATED, UPDATED = "2024-01-01 00:00:00", "2024-06-28 18:00:00"
@@ -151,20 +151,75 @@ def test_a_rebase_does_not_begin_at_start_date():
 
 
 def test_a_table_that_was_created_again_is_read_whole_and_replaced():
-    """Of the same structure: what a dump does that is read in. After an ALTER its structure says what happened.
-
-    Where all of the newest rows are as they were, nothing was lost by it.
-    """
+    """What a dump does that is read in. Where a row is as it was and no newer one is gone, nothing was lost by it."""
     again = replace(TABLE, created="2024-06-29 00:00:00", updated="2024-06-29 00:00:00")
     for wish, bookmark in ((STAMPED, DONE), (LOGGED, LOG)):
-        newest, *others = bookmark.witnesses
-        rows = {newest.key: newest}
-        for unlike in (start(wish, bookmark, again, rows=rows), start(wish, replace(bookmark, witnesses=()), again)):
+        newest, oldest = bookmark.witnesses
+        edited = replace(newest, cursor="2024-06-29T00:00:00+00:00")
+        for unlike in (
+            start(wish, bookmark, again, rows={oldest.key: oldest}),
+            start(wish, bookmark, again, rows={newest.key: edited}),
+            start(wish, replace(bookmark, witnesses=()), again),
+        ):
             assert unlike.replaces
             assert unlike.notice.startswith("was created again (was a backup restored?)")
-        assert start(replace(wish, is_altered=True), bookmark, again, rows=rows).since is not None
-        assert start(wish, bookmark, again).since is not None
-        assert others
+        for rows in ({newest.key: newest}, {newest.key: edited, oldest.key: oldest}, None):
+            assert start(wish, bookmark, again, rows=rows).since is not None
+
+
+def test_a_pass_goes_on_where_its_rows_vouch_for_the_table():
+    """InnoDB's CREATE_TIME is the file's, which a chmod moves: done daily, a long first load would never end."""
+    again = replace(TABLE, created="2024-06-29 00:00:00", updated="2024-06-29 00:00:00")
+    for walk in (replace(WALK, witnesses=NEWEST), replace(FULL_WALK, witnesses=NEWEST)):
+        assert start(STAMPED, Bookmark(unfinished=walk), again).unfinished == walk
+        assert start(STAMPED, Bookmark(unfinished=walk), again, rows={}).unfinished is None
+
+
+def test_a_pass_in_another_form_leaves_nothing_behind():
+    """Rows went out in the form of before: the table is read whole, though the bookmark knows today's form."""
+    found = start(STAMPED, replace(DONE, unfinished=replace(NIGHT_WALK, sent="other columns")))
+    assert found == Start(notice="has new columns, or columns in a new form, and is read whole once")
+
+
+def test_what_was_being_replaced_is_replaced_in_the_end():
+    """A pass with a version that cannot go on: why the rows were to be replaced may be known from nothing else."""
+    for bookmark in (Bookmark(), DONE):
+        found = start(STAMPED, replace(bookmark, unfinished=replace(FULL_WALK, sent="other columns")))
+        assert found.replaces
+        assert found.notice.startswith("was cut short while it was replaced")
+
+
+def test_an_earlier_start_date_begins_a_first_load_again():
+    """Rows before the old date would never come."""
+    walk = replace(WALK, since="2024-03-01 00:00:00")
+    wish = replace(STAMPED, start_date="2024-03-01")
+    assert start(wish, Bookmark(unfinished=walk)).unfinished == walk
+    assert start(replace(wish, start_date="2024-01-01"), Bookmark(unfinished=walk)).since == "2024-01-01 00:00:00"
+    assert start(replace(wish, start_date=None), Bookmark(unfinished=walk)).since is None
+
+
+def test_a_pass_by_another_key_is_no_witness():
+    """Its rows are known by another column: nothing of them is compared."""
+    walk = replace(WALK, sent="by the key", witnesses=LOGGED_ROWS)
+    rows = {(12345,): Witness((12345,), "2024-06-28T00:00:00+00:00")}
+    assert start(STAMPED, Bookmark(unfinished=walk), rows=rows).replaces is False
+
+
+def test_a_table_that_was_emptied_keeps_no_bookmark():
+    """Rows that are put back with their own times would lie before it; where nothing is replaced, it stays."""
+    done = replace(WALK, watermark="2024-06-29T00:00:00+00:00")
+    for walk, value in ((replace(done, version=7), None), (done, DONE.value)):
+        assert conclude(DONE, walk, (), "Stamp", DONE.structure).value == value
+    assert conclude(LOG, replace(LOG_WALK, largest=None, version=7), (), "LogNum", DONE.structure).value is None
+
+
+def test_keys_below_the_last_runs_counter_are_settled():
+    """In a first load all but the newest tenth."""
+    begun = replace(WALK, looks=replace(LOOKS, auto_increment=1000))
+    assert find_settled(DONE, begun) == LOOKS.auto_increment
+    assert find_settled(Bookmark(), begun) == 900
+    assert find_settled(Bookmark(), replace(WALK, looks=None)) is None
+    assert find_settled(replace(DONE, looks=Looks()), begun) is None
 
 
 OLDER = Witness((7,), "2024-06-20T00:00:00+00:00")
@@ -274,7 +329,9 @@ def test_a_pass_of_something_else_begins_anew(case, change):
 def test_a_pass_of_another_kind_does_not_count_for_a_full_table():
     """Only a pass over all rows that ends with ACTIVATE_VERSION is one of a full table."""
     for walk in (WALK, NIGHT_WALK, replace(NIGHT_WALK, version=7)):
-        assert start(FULL, Bookmark(unfinished=walk)) == Start(replaces=True)
+        assert start(FULL, Bookmark(unfinished=walk)) == Start(
+            replaces=True, notice="was cut short in another form, and begins again"
+        )
 
 
 def test_a_log_that_was_cut_back_while_it_was_read_is_replaced():

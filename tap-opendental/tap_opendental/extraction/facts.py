@@ -30,8 +30,11 @@ _DIGEST = "SELECT COUNT(*), CAST(SUM(CAST(CONV(LEFT(MD5({}), 15), 16, 10) AS UNS
 
 
 def read_table_states(source: Source) -> dict[str, TableState]:
-    """Every table of the database by name: one statement."""
-    return {str(row[0]): _state(row, source) for row in source.fetch((_FACTS, {}))}
+    """Every table of the database by name: one statement.
+
+    The server warns of a view without its table, or a table without its file, wherever it is, and has no facts of it.
+    """
+    return {str(row[0]): _state(row, source) for row in source.fetch((_FACTS, {}), warned=True)}
 
 
 def read_table_state(source: Source, table: str) -> TableState | None:

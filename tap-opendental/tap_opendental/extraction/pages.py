@@ -220,7 +220,7 @@ def _read_all(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answer
     """Read the next rows in the order of the key, or the next range of it where only changed rows are wanted."""
     if plan.since is None:
         return _read_page(plan, None, after, run, limit)
-    if plan.cursor in plan.key:
+    if plan.cursor == plan.key[0]:
         return _read_page(plan, _SINCE, after, run, limit)
     return _read_range(plan, _EITHER, after, run, limit)
 
@@ -230,7 +230,7 @@ def _read_slice(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answ
 
     Were the page cut off by a LIMIT instead, the rows of its last moment would have to be dropped and read again.
     """
-    begin = after[0] if after else plan.since
+    begin, limit = after[0] if after else plan.since, max(limit, 2)  # one row alone would always be a crowd
     found = run(slice_end_statement(plan, begin, limit))
     end = found[0][0] if found else None
     if end is not None and end == begin:

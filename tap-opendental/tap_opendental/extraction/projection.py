@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import cached_property
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from tap_opendental.extraction.cursors import choose_key_reader, read_cursors
@@ -27,15 +28,14 @@ if TYPE_CHECKING:
 class Projection:
     """The columns of one table that go out in one run, and how.
 
-    `cursor` is the column that a pass goes by, None of a full table; `packet` the server's max_allowed_packet in bytes;
-    `sent` identifies columns and order. `encoding` and `nul` are the settings binary_encoding and nul_in_text.
+    `cursor` is the column that a pass goes by, None of a full table; `packet` the server's max_allowed_packet in bytes.
+    `encoding` and `nul` are the settings binary_encoding and nul_in_text.
     """
 
     plan: TablePlan
     columns: tuple[Column, ...]
     dialect: Dialect
     cursor: Column | None
-    sent: str
     packet: int
     encoding: str
     nul: NulInText
@@ -44,7 +44,7 @@ class Projection:
     def layout(self) -> Layout:
         """Where each column stands; cursor and key in front, so that they can be read out of a line."""
         names = (self.cursor.name if self.cursor else None, *self.plan.primary_key)
-        leading = [name for name in names if name]
+        leading = [*dict.fromkeys(name for name in names if name)]
         return lay_out(self.columns, leading, packet=self.packet, mean_row=self.plan.mean_row_bytes)
 
     @property
@@ -82,8 +82,12 @@ class Projection:
 
     def witness(self, key: Row, cursor: Cursor, line: str) -> Witness:
         """Remember a row; one of a log by what it holds, since its cursor is its key."""
-        form = f"{self.dialect.name} {self.sent}"
-        return Witness(key, cursor, digest_row(line, form) if self.plan.append_only else None)
+        return Witness(key, cursor, digest_row(line, self._form) if self.plan.append_only else None)
+
+    @cached_property
+    def _form(self) -> str:
+        """What a line is made of, in its order, which moves with the mean width of rows."""
+        return sha256("\0".join(self._by_key.expressions).encode()).hexdigest()[:8]
 
     def ask_for(self, witnesses: Collection[Witness]) -> Statement:
         """The rows of witnesses, as they are now; `recognise` reads the answer."""

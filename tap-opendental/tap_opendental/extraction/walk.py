@@ -25,7 +25,8 @@ class Walk:
 
     `begun` is where it begins, or goes on after a kill (`resumed`); `remembered` the digest of what is read again,
     empty where a pass goes on, since its buckets are not read whole. `cursors` reads the cursors of lines, None for a
-    full table; `witness` remembers a row by its key, cursor and line.
+    full table; `witness` remembers a row by its key, cursor and line, and `settled` is the key from which on rows are
+    new since the last run.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Walk:
         *,
         cursors: CursorReader | None = None,
         witness: Callable[[Row, Cursor, str], Witness] | None = None,
+        settled: int | None = None,
         remembered: Buckets = (),
         reach: Reach | None = None,
     ) -> None:
@@ -45,6 +47,7 @@ class Walk:
         self._finisher = finisher
         self._cursors = cursors
         self._witness = witness
+        self._settled = settled
         self.resumed = begun.place.after is not None
         self._overlap = Overlap(() if self.resumed else remembered)
         self._reach = reach or Reach()
@@ -90,7 +93,8 @@ class Walk:
             return witness(read_row_key(self._plan, rows[place]), cursor, lines[place])
 
         known, upto = self.progress.witnesses, self.progress.watermark
-        self.progress = replace(self.progress, witnesses=gather(known, cursors, remember, upto))
+        witnesses = gather(known, cursors, remember, upto=upto, settled=self._settled)
+        self.progress = replace(self.progress, witnesses=witnesses)
 
     def _keep_from(self) -> Cursor | None:
         reached = self.progress.reached

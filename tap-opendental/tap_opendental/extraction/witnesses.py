@@ -15,6 +15,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from tap_opendental.extraction.pages import Place
+from tap_opendental.moments import parse_moment
 from tap_opendental.quoting import quote
 
 if TYPE_CHECKING:
@@ -27,9 +28,10 @@ Cursor = str | int
 
 # Each is some 40 bytes of the state, which every STATE message carries whole.
 MOST = 8
-# So many of the very newest that are gone together look like a restored backup. Where somebody deleted them, it costs
-# one more read of that table.
+# So many of the newest that are gone together look like a restored backup.
 _NEWEST = 4
+# Rows of a page that are looked at: enough that some of them are settled.
+_LOOKED_AT = 64
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Witness:
         after = Place.from_state({"stage": "all", "after": key}).after
         if after is None or type(cursor) not in (str, int) or not isinstance(digest, str | None):
             raise TypeError("witness")
+        if isinstance(cursor, str):
+            parse_moment(cursor)
         return cls(after, cursor, digest)
 
 
@@ -66,18 +70,34 @@ def gather(
     known: Witnesses,
     cursors: Sequence[Cursor | None],
     remember: Callable[[int, Cursor], Witness],
-    upto: Cursor | None,
+    *,
+    upto: Cursor | None = None,
+    settled: int | None = None,
 ) -> Witnesses:
-    """Return the witnesses among those that are known and a page's rows: the newest, none beyond `upto`.
+    """Return the witnesses among those that are known and a page's rows, the newest first, none beyond `upto`.
 
     `remember` makes a witness of the row at a place of the page, by its cursor. Rows dated in the future move back once
-    they are edited, so they are none.
+    they are edited, so they are none. Half of the witnesses have keys below `settled`, the next key that there was a
+    run ago: a row that is inserted after a restore may take the key of a newer one, and then looks like its edit.
     """
     floor = known[-1].cursor if len(known) >= MOST else None
     places = ((cursor, place) for place, cursor in enumerate(cursors) if _lies_between(floor, cursor, upto))
-    newest = nlargest(MOST, cast("Iterable[tuple[Any, int]]", places))
+    newest = nlargest(_LOOKED_AT, cast("Iterable[tuple[Any, int]]", places))
     rows = {witness.key: witness for witness in (*known, *(remember(place, cursor) for cursor, place in newest))}
-    return tuple(sorted(rows.values(), key=attrgetter("cursor"), reverse=True)[:MOST])
+    return _choose(sorted(rows.values(), key=attrgetter("cursor"), reverse=True), settled)
+
+
+def _choose(rows: Sequence[Witness], settled: int | None) -> Witnesses:
+    """Choose from rows in the order of their cursors: the newest, and as many of the newest that are settled."""
+    newest, others = rows[:_NEWEST], rows[_NEWEST:]
+    old = [row for row in others if settled is not None and _is_below(row.key, settled)]
+    chosen = [*newest, *old[: MOST - _NEWEST]]
+    added = [row for row in others if row not in chosen][: MOST - len(chosen)]
+    return tuple(sorted([*chosen, *added], key=attrgetter("cursor"), reverse=True))
+
+
+def _is_below(key: Row, settled: int) -> bool:
+    return len(key) == 1 and isinstance(key[0], int) and key[0] < settled
 
 
 def _lies_between(floor: Cursor | None, cursor: Cursor | None, upto: Cursor | None) -> bool:
@@ -102,22 +122,31 @@ def find_contradiction(before: Witnesses, now: Mapping[Row, Witness], reach: Rea
     """Say why the table is an older one than it was, by the rows of `before` as they are `now`; or None.
 
     A little older than it was a row may be: its last edit may have waited for one that began later. What lies within
-    `reach` is read again anyway.
+    `reach` is read again anyway. Rows that are gone are no sign while one that is older than they are is as it was:
+    somebody deleted them.
     """
-    present = [(witness, now[witness.key]) for witness in before if witness.key in now]
-    if before and not any(witness.key in now for witness in before[:_NEWEST]):
-        return "has none of its newest rows any more"
-    if any(seen.cursor < reach.begin(witness.cursor) for witness, seen in present):  # type: ignore[operator]
+    present = [(was, now[was.key]) for was in before if was.key in now and _is_like(was, now[was.key])]
+    if any(seen.cursor < reach.begin(was.cursor) for was, seen in present):  # type: ignore[operator]
         return "holds older versions of rows"
-    logged = [(witness.digest, seen.digest) for witness, seen in present if _are_comparable(witness, seen)]
+    if before and not any(was.key in now for was in before[:_NEWEST]) and not any(was == seen for was, seen in present):
+        return "has none of its newest rows any more"
+    logged = [(was.digest, seen.digest) for was, seen in present if _are_comparable(was, seen)]
     if logged and all(was != is_now for was, is_now in logged):
         return "holds other rows under the keys of its newest"
     return None
 
 
 def vouch(before: Witnesses, now: Mapping[Row, Witness]) -> bool:
-    """True when all rows of `before` are `now` as they were: whatever was done to the table, it lost none of them."""
-    return bool(before) and all(now.get(witness.key) == witness for witness in before)
+    """True when a row is as it was, and no newer one is gone: the table holds what there was at that moment."""
+    for was in before:
+        if was.key not in now or now[was.key] == was:
+            return was.key in now
+    return False
+
+
+def _is_like(one: Witness, other: Witness) -> bool:
+    """True where both cursors are of one column's type: a stream may go by another one since."""
+    return type(one.cursor) is type(other.cursor)
 
 
 def _are_comparable(one: Witness, other: Witness) -> bool:
