@@ -165,11 +165,11 @@ def _is_same_table(known: Pass | Bookmark, findings: Findings) -> bool:
 
 def _find_set_back(wish: Wish, bookmark: Bookmark, findings: Findings) -> str | None:
     """Say in what the table is older than it was when a pass was finished or begun, or that it is another; or None."""
-    table, begun = findings.table, bookmark.unfinished
-    why = table.went_back(begun.looks) if begun else None
-    if why := why or table.went_back(bookmark.looks) or _find_loss(wish, bookmark, findings):
+    known = [each for each in (bookmark, bookmark.unfinished) if each is not None and each.looks is not None]
+    went_back = [why for each in known if (why := findings.table.went_back(each.looks))]
+    if why := next(iter(went_back), None) or _find_loss(wish, bookmark, findings):
         return why
-    return None if bookmark.looks is None or _is_same_table(bookmark, findings) else "was created again"
+    return None if all(_is_same_table(each, findings) for each in known) else "was created again"
 
 
 def _find_loss(wish: Wish, bookmark: Bookmark, findings: Findings) -> str | None:

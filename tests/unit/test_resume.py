@@ -175,6 +175,15 @@ def test_a_pass_goes_on_where_its_rows_vouch_for_the_table():
         assert start(STAMPED, Bookmark(unfinished=walk), again, rows={}).unfinished is None
 
 
+def test_what_a_first_load_left_of_a_table_that_was_created_again_is_replaced():
+    """It has no bookmark; rows went out that may be gone."""
+    again = replace(TABLE, created="2024-06-29 00:00:00", updated="2024-06-29 00:00:00")
+    found = start(STAMPED, Bookmark(unfinished=replace(WALK, witnesses=NEWEST)), again, rows={})
+    assert found.replaces
+    vouched = start(replace(STAMPED, sent="others"), Bookmark(unfinished=replace(WALK, witnesses=NEWEST)), again)
+    assert (vouched.replaces, vouched.since) == (False, None)
+
+
 def test_a_pass_in_another_form_leaves_nothing_behind():
     """Rows went out in the form of before: the table is read whole, though the bookmark knows today's form."""
     found = start(STAMPED, replace(DONE, unfinished=replace(NIGHT_WALK, sent="other columns")))
