@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from hashlib import blake2b
-from heapq import nlargest
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
@@ -19,7 +18,7 @@ from tap_opendental.moments import parse_moment
 from tap_opendental.quoting import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from tap_opendental.extraction.overlap import Reach
     from tap_opendental.extraction.pages import PagePlan, Row, Statement
@@ -81,10 +80,28 @@ def gather(
     run ago: a row that is inserted after a restore may take the key of a newer one, and then looks like its edit.
     """
     floor = known[-1].cursor if len(known) >= MOST else None
-    places = ((cursor, place) for place, cursor in enumerate(cursors) if _lies_between(floor, cursor, upto))
-    newest = nlargest(_LOOKED_AT, cast("Iterable[tuple[Any, int]]", places))
-    rows = {witness.key: witness for witness in (*known, *(remember(place, cursor) for cursor, place in newest))}
+    newest = _find_newest(cursors, floor, upto)
+    if not newest:
+        return known
+    seen = (remember(place, cursors[place]) for place in newest)  # type: ignore[arg-type]  # none of them is None
+    rows = {witness.key: witness for witness in (*known, *seen)}
     return _choose(sorted(rows.values(), key=attrgetter("cursor"), reverse=True), settled)
+
+
+def _find_newest(cursors: Sequence[Cursor | None], floor: Cursor | None, upto: Cursor | None) -> list[int]:
+    """Places of a page's newest rows, none before `floor` or beyond `upto`.
+
+    Every row of a first load comes through here. Its cursors mostly rise, which sorting takes a fifth of a heap's time
+    for.
+    """
+    known: Any = [cursor for cursor in cursors if cursor is not None] if None in cursors else cursors
+    if not known or (floor is not None and max(known) < floor):
+        return []
+    limits = (min(known) if floor is None else floor, max(known) if upto is None else upto)
+    low, high = cast("tuple[Any, Any]", limits)
+    places = [place for place, cursor in enumerate(cursors) if cursor is not None and low <= cursor <= high]
+    places.sort(key=cursors.__getitem__)  # type: ignore[arg-type]
+    return places[-_LOOKED_AT:]
 
 
 def _choose(rows: Sequence[Witness], settled: int | None) -> Witnesses:
@@ -98,10 +115,6 @@ def _choose(rows: Sequence[Witness], settled: int | None) -> Witnesses:
 
 def _is_below(key: Row, settled: int) -> bool:
     return len(key) == 1 and isinstance(key[0], int) and key[0] < settled
-
-
-def _lies_between(floor: Cursor | None, cursor: Cursor | None, upto: Cursor | None) -> bool:
-    return cursor is not None and (floor is None or cursor >= floor) and (upto is None or cursor <= upto)  # type: ignore[operator]
 
 
 def ask_for(witnesses: Collection[Witness], plan: PagePlan) -> Statement:
