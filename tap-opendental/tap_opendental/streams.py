@@ -62,6 +62,7 @@ class TableStream(Stream):
         self._start = Start()
         self._pass: Pass | None = None
         self._lock: HeldLock | None = None
+        self._digest: str | None = None
         self._defers_schema = False
         self._declared = False
         self.primary_keys = plan.primary_key
@@ -134,8 +135,7 @@ class TableStream(Stream):
 
     def _sync_under_lock(self, context: Context | None) -> None:
         self._run.stop_if_asked()
-        known = self._run.table_states.get(self._plan.table)
-        if known is not None and is_unchanged(self._wish, self._bookmark, known.fingerprint):
+        if self._is_known_unchanged():
             self._leave()
             return
         with self._run.locks.hold(self.name) as self._lock:
@@ -144,6 +144,23 @@ class TableStream(Stream):
                 super().sync(context)
             else:
                 self._leave()
+
+    def _is_known_unchanged(self) -> bool:
+        """True when no row changed since the bookmark: seen without a lock, since nothing is read for it."""
+        known = self._run.table_states.get(self._plan.table)
+        if known is None or self._bookmark.fingerprint is None:
+            return False
+        fingerprint = self._retries(self._run.settings.page_retries + 1)(lambda: self._fingerprint(known))
+        return is_unchanged(self._wish, self._bookmark, fingerprint)
+
+    def _fingerprint(self, table: TableState) -> str | None:
+        """What a table is known by, None where there is nothing; the digest of InnoDB is asked once for each pass."""
+        if table.fingerprint is not None or self.replication_key or self._rehearses:
+            return table.fingerprint
+        if self._digest is None:
+            expressions, most = self._projection.fingerprinted, self._run.settings.checksum_max_mb
+            self._digest = read_digest(self._run.source, self._plan.table, table, expressions, most)
+        return self._digest
 
     def _begin_again(self) -> bool:
         """Decide where to begin; False when no row changed since the bookmark."""
@@ -169,10 +186,6 @@ class TableStream(Stream):
         self._pass = self._start.unfinished or self._new_pass(self._start, table)
 
     def _new_pass(self, start: Start, table: TableState) -> Pass:
-        fingerprint = table.fingerprint
-        if fingerprint is None and not self.replication_key and not self._rehearses:
-            expressions, most = self._projection.fingerprinted, self._run.settings.checksum_max_mb
-            fingerprint = read_digest(self._run.source, self._plan.table, table, expressions, most)
         return Pass(
             sent=self._wish.sent,
             place=Place("all"),
@@ -180,7 +193,7 @@ class TableStream(Stream):
             since=start.since,
             watermark=self._read_watermark(),
             version=self._next_version(table) if start.replaces else None,
-            fingerprint=fingerprint,
+            fingerprint=self._fingerprint(table),
             looks=table.look_like(self._bookmark.looks),
             witnesses=start.witnesses,
         )
@@ -303,6 +316,7 @@ class TableStream(Stream):
                 yield from self._follow(walk, flush)
             flush()
             self._finish(walk)
+            self._digest = None
             catching_up = walk.resumed and not self._rehearses and self._begin_again()
 
     def _walk(self) -> Walk:
