@@ -204,6 +204,7 @@ class LineFinisher:
         self._encoding = encoding
         self._apart = [column.reading for column in layout.apart]
         self._columns = layout.columns
+        self._width = len(layout.inline)
         self._mends = [(place, c.reading.mend) for place, c in enumerate(layout.inline) if c.reading.mend]
 
     def finish(self, rows: Sequence[Sequence[Any]]) -> list[str]:
@@ -223,16 +224,21 @@ class LineFinisher:
         return lines
 
     def _mend(self, line: str) -> str:
-        fields = self._dialect.split(line)
-        quote = self._dialect.plain_quote
+        fields = self._split(line)
+        quote, null = self._dialect.plain_quote, self._dialect.null
         for place, mend in self._mends:
             field = fields[place]
-            if field == self._dialect.null:
+            if field == null:
                 continue
             quoted = bool(quote) and field.startswith(quote)
             text = mend(field[1:-1] if quoted else field, self._altered)
-            fields[place] = self._dialect.null if text is None else f"{quote}{text}{quote}" if quoted else text
+            fields[place] = null if text is None else f"{quote}{text}{quote}" if quoted else text
         return self._dialect.separator.join(fields)
+
+    def _split(self, line: str) -> list[str]:
+        """Cut a line at its separators; by the dialect's rules, at ten times the price, where text holds one too."""
+        fields = line.split(self._dialect.separator)
+        return fields if len(fields) == self._width else self._dialect.split(line)
 
     def _add(self, line: str, row: Sequence[Any]) -> str:
         added = (self._write(value, reading) for value, reading in zip(row[1:], self._apart, strict=False))
