@@ -151,10 +151,9 @@ def choose_goals(rows: int, starts: Timings, results: Mapping[Shape, Timings]) -
             if name in cost
         ]
         if {RECORD.name, STOCK.name} <= timings.keys():
-            faster = timings[STOCK.name].seconds / timings[RECORD.name].seconds
-            goals.append(
-                Goal(f"{shape.name}: rows/s of RECORD to the stock tap's", faster, STOCK_LIMIT, " x", least=True)
-            )
+            took = {name: timings[name].seconds - starts[name].seconds for name in (STOCK.name, RECORD.name)}
+            what = f"{shape.name}: rows/s of RECORD to the stock tap's, start-up aside"
+            goals.append(Goal(what, took[STOCK.name] / took[RECORD.name], STOCK_LIMIT, " x", least=True))
     return goals
 
 
