@@ -17,14 +17,12 @@ run reads it if this one does not.
 
 from __future__ import annotations
 
-from base64 import b64decode, b64encode
 from dataclasses import dataclass, replace
-from decimal import Decimal, InvalidOperation
 from functools import partial
-from math import isfinite
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from tap_opendental.errors import StateError
+from tap_opendental.extraction.key_values import read_values, write_values
 from tap_opendental.quoting import quote
 
 if TYPE_CHECKING:
@@ -82,51 +80,19 @@ class Place:
     after: Row | None = None
 
     def to_state(self) -> dict[str, Any]:
-        """Write for a stream's state: whole numbers and text as they are, other types as a pair of type and text."""
+        """Write for a stream's state."""
         return {
             "stage": self.stage,
-            "after": None if self.after is None else [_to_state(value) for value in self.after],
+            "after": None if self.after is None else write_values(self.after),
         }
 
     @classmethod
     def from_state(cls, value: dict[str, Any]) -> Place:
         """Read what `to_state` wrote; ValueError, KeyError or TypeError of anything else."""
         stage, after = value["stage"], value["after"]
-        if stage not in STAGES or not (after is None or (isinstance(after, list) and after)):
+        if stage not in STAGES:
             raise ValueError(stage)
-        return cls(stage, None if after is None else tuple(_from_state(item) for item in after))
-
-
-def _to_state(value: Any) -> int | str | list[str]:  # noqa: ANN401 - whatever a key holds
-    """A float in a state stops the SDK's targets, which cannot write the Decimal that they read it as."""
-    if isinstance(value, bytes):
-        return ["bytes", b64encode(value).decode("ascii")]
-    if isinstance(value, float):
-        return ["float", repr(value)]
-    return ["decimal", str(value)] if isinstance(value, Decimal) else value
-
-
-def _read_bytes(text: str) -> bytes:
-    return b64decode(text, validate=True)
-
-
-_READ: dict[str, Callable[[str], Any]] = {"bytes": _read_bytes, "float": float, "decimal": Decimal}
-
-
-def _from_state(value: Any) -> Any:  # noqa: ANN401 - the way back
-    """What is not exactly what was written would go on from another row, or find none: ValueError or TypeError."""
-    if isinstance(value, list):
-        kind, text = value
-        try:
-            found = _READ[kind](text)
-        except InvalidOperation:
-            raise ValueError(kind) from None
-        if _to_state(found) != value or not (isinstance(found, bytes) or isfinite(found)):
-            raise ValueError(kind)
-        return found
-    if not isinstance(value, int | str) or isinstance(value, bool):
-        raise TypeError(type(value).__name__)
-    return value
+        return cls(stage, None if after is None else read_values(after))
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
-from tap_opendental.extraction.pages import Place
+from tap_opendental.extraction.key_values import read_values, write_values
 from tap_opendental.moments import parse_moment
 from tap_opendental.quoting import quote
 
@@ -43,18 +43,17 @@ class Witness:
 
     def to_state(self) -> list[Any]:
         """Plain JSON types."""
-        return [Place("all", self.key).to_state()["after"], self.cursor, self.digest]
+        return [write_values(self.key), self.cursor, self.digest]
 
     @classmethod
     def from_state(cls, value: Any) -> Witness:  # noqa: ANN401 - whatever a state holds
         """Read what `to_state` wrote; KeyError, TypeError or ValueError of anything else."""
         key, cursor, digest = value
-        after = Place.from_state({"stage": "all", "after": key}).after
-        if after is None or type(cursor) not in (str, int) or not isinstance(digest, str | None):
+        if type(cursor) not in (str, int) or not isinstance(digest, str | None):
             raise TypeError("witness")
         if isinstance(cursor, str):
             parse_moment(cursor)
-        return cls(after, cursor, digest)
+        return cls(read_values(key), cursor, digest)
 
 
 Witnesses = tuple[Witness, ...]
