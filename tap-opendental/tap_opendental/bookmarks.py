@@ -14,7 +14,7 @@ from tap_opendental.drift import Structure
 from tap_opendental.errors import StateError
 from tap_opendental.extraction.pages import Place
 from tap_opendental.extraction.table_state import Looks
-from tap_opendental.extraction.witnesses import Witness
+from tap_opendental.extraction.witnesses import Witness, Witnesses
 from tap_opendental.identity import Identity
 from tap_opendental.moments import parse_moment
 
@@ -26,7 +26,6 @@ REPAIR = "look at it with `meltano state get`, repair it with `meltano state set
 
 Cursor = str | int
 Buckets = tuple[tuple[str, str], ...]
-Witnesses = tuple[Witness, ...]
 
 
 @dataclass(frozen=True)

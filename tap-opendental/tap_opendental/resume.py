@@ -13,11 +13,11 @@ from tap_opendental.moments import parse_moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from tap_opendental.bookmarks import Buckets, Cursor, Pass, Witnesses
+    from tap_opendental.bookmarks import Buckets, Cursor, Pass
     from tap_opendental.drift import Structure
     from tap_opendental.extraction.pages import Row
     from tap_opendental.extraction.table_state import TableState
-    from tap_opendental.extraction.witnesses import Witness
+    from tap_opendental.extraction.witnesses import Witness, Witnesses
     from tap_opendental.identity import Identity
 
 

@@ -271,7 +271,7 @@ def slice_statement(plan: PagePlan, begin: Any, end: Any, limit: int) -> Stateme
 def range_end_statement(plan: PagePlan, after: Row | None, rows: int) -> Statement:
     """The key at which the next range ends; no row when the rest of the table is shorter than that."""
     where = f" WHERE {_compare(plan.key, '>', 'a')}" if after is not None else ""
-    text = f"{_select(plan, _key_values(plan))}{_IN_KEY_ORDER}{where} ORDER BY {_key_order(plan)}"
+    text = f"{_select(plan, render_key(plan))}{_IN_KEY_ORDER}{where} ORDER BY {_key_order(plan)}"
     return f"{text} LIMIT 1 OFFSET {rows - 1}", _bind("a", after)
 
 
@@ -295,7 +295,7 @@ def _select(plan: PagePlan, columns: Sequence[str]) -> str:
 
 
 def _columns(plan: PagePlan) -> tuple[str, ...]:
-    return plan.expressions if plan.read_key else (*plan.expressions, *_key_values(plan))
+    return plan.expressions if plan.read_key else (*plan.expressions, *render_key(plan))
 
 
 def _condition(plan: PagePlan, changed: str) -> str:
@@ -306,7 +306,7 @@ def _key_order(plan: PagePlan) -> str:
     return ", ".join(quote(name) for name in plan.key)
 
 
-def _key_values(plan: PagePlan) -> tuple[str, ...]:
+def render_key(plan: PagePlan) -> tuple[str, ...]:
     """The key as the next page starts from it."""
     return tuple(f"{quote(name)}+0" if name in plan.keyed_by_number else quote(name) for name in plan.key)
 

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, cast
 
 from tap_opendental.extraction.key_values import read_values, write_values
+from tap_opendental.extraction.pages import render_key
 from tap_opendental.moments import parse_moment
 from tap_opendental.quoting import quote
 
@@ -118,7 +119,6 @@ def _is_below(key: Row, settled: int) -> bool:
 
 def ask_for(witnesses: Collection[Witness], plan: PagePlan) -> Statement:
     """The rows of the witnesses as they are now: the plan's expressions, then the key."""
-    key = [f"{quote(name)}+0" if name in plan.keyed_by_number else quote(name) for name in plan.key]
     conditions: list[str] = []
     parameters: dict[str, Any] = {}
     for number, witness in enumerate(witnesses):
@@ -126,7 +126,7 @@ def ask_for(witnesses: Collection[Witness], plan: PagePlan) -> Statement:
         pairs = zip(plan.key, names, strict=True)
         conditions.append(f"({' AND '.join(f'{quote(column)} = %({name})s' for column, name in pairs)})")
         parameters.update(zip(names, witness.key, strict=True))
-    columns = ", ".join([*plan.expressions, *key])
+    columns = ", ".join([*plan.expressions, *render_key(plan)])
     return f"SELECT {columns} FROM {quote(plan.table)} WHERE {' OR '.join(conditions)}", parameters
 
 
