@@ -6,7 +6,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """One number means one thing in the tap, the targets and the `opendental` command."""
+    """One number means one thing in the tap, the targets and the `opendental` command (docs/operations.md)."""
 
     OK = 0
     UNEXPECTED = 1
@@ -15,6 +15,13 @@ class ExitCode(IntEnum):
     ACCESS_DENIED = 5
     NOT_FOUND = 6
     UNKNOWN_TYPE = 8
+    PARTIAL = 10
+    SCHEMA_CHANGED = 12
+    LOCKED = 13
+    VALUE_REFUSED = 15
+    BEHIND = 16
+    BROKEN_STREAM = 17
+    STORE_FAILED = 18
 
 
 class ReplicaError(Exception):
@@ -23,8 +30,14 @@ class ReplicaError(Exception):
     exit_code = ExitCode.UNEXPECTED
 
 
+class ConfigError(ReplicaError):
+    """A setting that is missing, contradicts another, or does not fit what the tap sends."""
+
+    exit_code = ExitCode.CONFIG
+
+
 class IdentifierError(ReplicaError):
-    """A name that MySQL cannot give to a table, a column or an index."""
+    """A name that the database cannot give to a table, a column or an index."""
 
     exit_code = ExitCode.CONFIG
 
@@ -43,3 +56,73 @@ class UnknownTypeError(ReplicaError):
 
 class UnknownDefaultError(UnknownTypeError):
     """A column default that is neither a literal nor the current timestamp."""
+
+
+class AccessDeniedError(ReplicaError):
+    """The server refused the login, or the user lacks a right that is named."""
+
+    exit_code = ExitCode.ACCESS_DENIED
+
+
+class NotFoundError(ReplicaError):
+    """A database or schema that is not there."""
+
+    exit_code = ExitCode.NOT_FOUND
+
+
+class SchemaRefusedError(ReplicaError):
+    """A table that cannot be made to fit its stream, such as one that the user made with a view in its place."""
+
+    exit_code = ExitCode.SCHEMA_CHANGED
+
+
+class LockedError(ReplicaError):
+    """Another run writes the stream."""
+
+    exit_code = ExitCode.LOCKED
+
+
+class ValueRefusedError(ReplicaError):
+    """A row that the table cannot hold as it is; says stream, column and line, never the value."""
+
+    exit_code = ExitCode.VALUE_REFUSED
+
+
+class MissingRowsError(ReplicaError):
+    """The tap starts behind rows that the destination does not hold: it was restored, or another one was loaded."""
+
+    exit_code = ExitCode.BEHIND
+
+
+class BrokenStreamError(ReplicaError):
+    """A line that is no Singer message, or not one that may stand there; says which line and stream."""
+
+    exit_code = ExitCode.BROKEN_STREAM
+
+
+class StoreError(ReplicaError):
+    """The server cannot store rows: disk full, read-only, a packet too large. The state has not moved."""
+
+    exit_code = ExitCode.STORE_FAILED
+
+
+class PartialLoadError(ReplicaError):
+    """Some streams failed, the others are whole."""
+
+    exit_code = ExitCode.PARTIAL
+
+
+class RetriableError(ReplicaError):
+    """A failure that another try may cure."""
+
+    exit_code = ExitCode.UNREACHABLE
+
+
+class UnreachableError(RetriableError):
+    """No answer from the server, or the connection was lost."""
+
+
+class ConflictError(RetriableError):
+    """A deadlock, or a lock that was not free in time."""
+
+    exit_code = ExitCode.STORE_FAILED
