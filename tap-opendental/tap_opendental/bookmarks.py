@@ -7,6 +7,7 @@ a float in a state stops the SDK's targets.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +22,12 @@ from tap_opendental.moments import parse_moment
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FORMAT = 3
+FORMAT = 4
 REPAIR = "look at it with `meltano state get`, repair it with `meltano state set`, or clear it to read everything again"
 
 Cursor = str | int
 Buckets = tuple[tuple[str, str], ...]
+_LINEAGE = re.compile(r"[0-9a-f]{16}")
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,23 @@ class Pass:
 
 
 @dataclass(frozen=True)
+class Stamp:
+    """Which state an entry is of, and the how-manieth save: a destination that holds rows can tell if it has them all.
+
+    `lineage` is 16 hex digits, made at random when a stream is first read, and kept. `serial` is our clock in
+    microseconds since 1970 at the last save behind which rows may have gone out, above the one before whatever the
+    clock says; 0 before the first.
+    """
+
+    lineage: str
+    serial: int = 0
+
+    def move(self, now: int) -> Stamp:
+        """The stamp of the next save; `now` is the clock."""
+        return Stamp(self.lineage, max(self.serial + 1, now))
+
+
+@dataclass(frozen=True)
 class Bookmark:
     """A stream's entry in the state.
 
@@ -96,7 +115,7 @@ class Bookmark:
     `structure` what was sent last, `fingerprint` the table's when it was last read whole or caught up with, `looks`
     what else it looked like then; `overlap` is a digest of the rows that the next run reads again, and `witnesses` are
     the newest rows. `unfinished` is a pass that was cut short, `version` the last one that a target was told to
-    activate.
+    activate. `stamp` is of the save, None of an entry that somebody wrote by hand.
     """
 
     key: str | None = None
@@ -109,11 +128,24 @@ class Bookmark:
     witnesses: Witnesses = ()
     unfinished: Pass | None = None
     version: int | None = None
+    stamp: Stamp | None = None
+
+    @property
+    def is_blank(self) -> bool:
+        """True where the state says nothing of the stream."""
+        return self == Bookmark()
 
     @property
     def is_new(self) -> bool:
         """True when no run has finished the stream."""
         return self.structure is None
+
+    def stamp_with(self, lineage: str) -> Stamp:
+        """The stamp to go on with: the entry's own, or one of a new lineage.
+
+        An entry without a stamp is ahead of every destination, since nobody knows what it stands for.
+        """
+        return self.stamp or Stamp(lineage, 0 if self.is_blank else 1)
 
     def find_foreign(self, here: Identity) -> Identity | None:
         """Another source than `here`, of which the target may hold rows; None when all are from here.
@@ -137,6 +169,8 @@ class Bookmark:
             "witnesses": [witness.to_state() for witness in self.witnesses],
             "position": self.unfinished.to_state() if self.unfinished else None,
             "version": self.version,
+            "lineage": self.stamp.lineage if self.stamp else None,
+            "serial": self.stamp.serial if self.stamp else None,
         }
 
     @classmethod
@@ -161,7 +195,17 @@ def check_state(state: Mapping[str, Any]) -> None:
     read_bookmarks(state)
 
 
+def require_kind(stream: str, bookmark: Bookmark, key: str | None, *, append_only: bool) -> None:
+    """Refuse a bookmark by `key` whose value is not of that key's kind: StateError."""
+    same_key = key is not None and bookmark.key == key
+    if same_key and bookmark.value is not None and isinstance(bookmark.value, int) != append_only:
+        raise StateError(f"state: the bookmark of stream {stream} is not one of {key}; {REPAIR}")
+
+
 def _read(entry: Mapping[str, Any]) -> Bookmark:
+    """Read an entry. One of nulls alone is as good as none: `meltano state merge` can write it, and cannot delete."""
+    if all(value is None for value in entry.values()):
+        return Bookmark()
     if entry.get("format", FORMAT) != FORMAT:
         raise ValueError("format")
     source, schema, position = entry.get("source"), entry.get("schema"), entry.get("position")
@@ -180,7 +224,16 @@ def _read(entry: Mapping[str, Any]) -> Bookmark:
         witnesses=witnesses,
         unfinished=None if position is None else Pass.from_state(_mapping(position)),
         version=None if entry.get("version") is None else _number(entry["version"]),
+        stamp=_stamp(entry.get("lineage"), entry.get("serial")),
     )
+
+
+def _stamp(lineage: object, serial: object) -> Stamp | None:
+    if lineage is None and serial is None:
+        return None
+    if not _LINEAGE.fullmatch(_text(lineage)) or _number(serial) < 0:
+        raise ValueError("lineage")
+    return Stamp(_text(lineage), _number(serial))
 
 
 def _structure(value: object) -> Structure:

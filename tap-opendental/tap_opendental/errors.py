@@ -25,6 +25,9 @@ class ExitCode(IntEnum):
     LOCKED = 13
     TARGET_GONE = 14
     VALUE_REFUSED = 15
+    BEHIND = 16
+    BROKEN_STREAM = 17
+    STORE_FAILED = 18
 
 
 class OpenDentalError(Exception):

@@ -26,7 +26,8 @@ class TablePlan:
     empty of a table without a key. `cursor` is the column that shows changes, if there is one, and `incremental`
     whether to go by it; an `append_only` table has its growing key there. `saves_each_range` asks for a position in the
     state after every range. `contents` says what each column's values depend on, `adoption` what to do about a moved
-    structure. `misfit` says what of tables.yml does not fit, for which the stream is not read.
+    structure. `facts` are those of the whole table (`Table.to_dict()`), columns that are not read included. `misfit`
+    says what of tables.yml does not fit, for which the stream is not read.
     """
 
     name: str
@@ -46,6 +47,7 @@ class TablePlan:
     page_rows: int = 5000
     mean_row_bytes: int = 0
     misfit: str | None = None
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def cursor_name(self) -> str | None:

@@ -311,4 +311,5 @@ def _plan(inputs: Inputs, sketch: _Sketch, decision: Decision, adoption: Adoptio
         page_rows=config.batch_size,
         mean_row_bytes=size.data_bytes // size.rows if size.rows else 0,
         misfit=decision.misfit,
+        facts=table.to_dict(),
     )

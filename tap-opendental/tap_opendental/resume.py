@@ -12,6 +12,7 @@ from tap_opendental.moments import parse_moment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from tap_opendental.bookmarks import Buckets, Cursor, Pass
     from tap_opendental.drift import Structure
@@ -204,6 +205,17 @@ def conclude(before: Bookmark, done: Pass, overlap: Buckets, key: str | None, st
         witnesses=done.witnesses,
         version=before.version if done.version is None else done.version,
     )
+
+
+def choose_version(bookmark: Bookmark, now: datetime) -> int:
+    """Choose the version of a table that is read whole: seconds since 1970, as the SDK has it, above all before.
+
+    `now` is by the server's clock, under the lock: two runs that take turns at a table must not activate an older
+    version after a newer one.
+    """
+    unfinished = bookmark.unfinished
+    known = (bookmark.version or 0, (unfinished.version or 0) if unfinished else 0)
+    return max(int(now.timestamp()), max(known) + 1)
 
 
 def find_settled(before: Bookmark, begun: Pass) -> int | None:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
-from singer_sdk import Stream
 from singer_sdk.helpers._batch import BaseBatchFileEncoding, SDKBatchMessage
-from singer_sdk.helpers.conform import TypeConformanceLevel
 from singer_sdk.mapper import SameRecordTransform
 
-from tap_opendental.bookmarks import REPAIR, Bookmark, Pass
+from tap_opendental.announcing import Announcement, announce, announce_start, describe_start
+from tap_opendental.bookmarks import REPAIR, Bookmark, Pass, require_kind
 from tap_opendental.catalogs import choose_replication_key, declare_columns, select_needed
 from tap_opendental.connector import plain_errors
 from tap_opendental.drift import Structure, has_grown
@@ -27,7 +28,17 @@ from tap_opendental.extraction.reading import PageReader, Retries
 from tap_opendental.extraction.walk import Walk
 from tap_opendental.moments import parse_moment
 from tap_opendental.plan import identify_columns, identify_maps
-from tap_opendental.resume import Findings, Start, Wish, choose_start, conclude, find_settled, is_unchanged
+from tap_opendental.resume import (
+    Findings,
+    Start,
+    Wish,
+    choose_start,
+    choose_version,
+    conclude,
+    find_settled,
+    is_unchanged,
+)
+from tap_opendental.sdk_stream import SilentStream
 from tap_opendental.source import DamagedPageError
 from tap_opendental.writers import BatchWriter, RecordWriter
 
@@ -36,7 +47,7 @@ if TYPE_CHECKING:
 
     from singer_sdk.helpers._batch import BatchConfig
     from singer_sdk.helpers.types import Context, Record
-    from singer_sdk.singerlib import Catalog
+    from singer_sdk.singerlib import Catalog, SchemaMessage
 
     from tap_opendental.extraction.lines import Column, Dialect
     from tap_opendental.extraction.pages import Row
@@ -48,17 +59,16 @@ if TYPE_CHECKING:
     from tap_opendental.writers import Writer
 
 
-class TableStream(Stream):
-    """One table. Values leave the source in their final form, so the SDK's own conversion stays off."""
-
-    TYPE_CONFORMANCE_LEVEL = TypeConformanceLevel.NONE
+class TableStream(SilentStream):
+    """One table: it obeys its plan, and writes its whole entry of the state itself."""
 
     def __init__(self, tap: TapOpenDental, plan: TablePlan, bookmark: Bookmark) -> None:
         properties = {column.name: dict(column.reading.schema) for column in plan.columns}
         super().__init__(tap, schema={"type": "object", "properties": properties}, name=plan.name)
         self._run = tap
         self._plan = plan
-        self._bookmark = bookmark
+        self._bookmark = self._begun_with = bookmark
+        self._stamp = bookmark.stamp_with(token_hex(8))
         self._start = Start()
         self._pass: Pass | None = None
         self._lock: HeldLock | None = None
@@ -86,19 +96,9 @@ class TableStream(Stream):
 
     def check_bookmark(self) -> None:
         """Refuse a bookmark that is not of the key's kind: StateError, before any row is read."""
-        bookmark = self._bookmark
-        same_key = self.replication_key is not None and bookmark.key == self.replication_key
-        if same_key and bookmark.value is not None and isinstance(bookmark.value, int) != self._plan.append_only:
-            raise StateError(
-                f"state: the bookmark of stream {self.name} is not one of {self.replication_key}; {REPAIR}"
-            )
+        require_kind(self.name, self._bookmark, self.replication_key, append_only=self._plan.append_only)
 
     # --- a run -------------------------------------------------------------------------------------------------------
-
-    @property
-    def emit_activate_version_messages(self) -> bool:
-        """Full tables always say which version is whole: targets remove what is gone by it."""
-        return True
 
     def sync(self, context: Context | None = None) -> None:  # type: ignore[misc]  # marked final, yet the only place
         """Sync the stream; a failure is kept for the end of the run, so that the streams after it are read.
@@ -106,7 +106,7 @@ class TableStream(Stream):
         UnreachableError when the server does not answer a second time either: then no other stream can be read.
         """
         try:
-            if self._rehearses:
+            if self.rehearses:
                 self._begin()
                 super().sync(context)
             else:
@@ -118,16 +118,11 @@ class TableStream(Stream):
         except OpenDentalError as error:
             self._keep(error)
         except Exception as error:
-            if self._rehearses or isinstance(error, BrokenPipeError):
+            if self.rehearses or isinstance(error, BrokenPipeError):
                 raise
             line, stack = describe_unexpected(error)  # a stream map that fails on a value, for one
             self.logger.debug("%s", stack)
             self._keep(OpenDentalError(line))
-
-    @property
-    def _rehearses(self) -> bool:
-        """True in `--test`: a row or two are read, and neither lock nor state is touched."""
-        return self.ABORT_AT_RECORD_COUNT is not None
 
     def _keep(self, error: OpenDentalError) -> None:
         self.failure = error
@@ -155,7 +150,7 @@ class TableStream(Stream):
 
     def _fingerprint(self, table: TableState) -> str | None:
         """What a table is known by, None where there is nothing; the digest of InnoDB is asked once for each pass."""
-        if table.fingerprint is not None or self.replication_key or self._rehearses:
+        if table.fingerprint is not None or self.replication_key or self.rehearses:
             return table.fingerprint
         if self._digest is None:
             expressions, most = self._projection.fingerprinted, self._run.settings.checksum_max_mb
@@ -192,7 +187,7 @@ class TableStream(Stream):
             source=self._run.identity,
             since=start.since,
             watermark=self._read_watermark(),
-            version=self._next_version(table) if start.replaces else None,
+            version=choose_version(self._bookmark, _parse_clock(table.read_at)) if start.replaces else None,
             fingerprint=self._fingerprint(table),
             looks=table.look_like(self._bookmark.looks),
             witnesses=start.witnesses,
@@ -205,17 +200,6 @@ class TableStream(Stream):
             moment = self._run.watermark.read(self._run.source.connection)
         return moment.local if self._plan.cursor_in_local_time else moment.utc
 
-    def _next_version(self, table: TableState) -> int:
-        """Seconds since 1970, as the SDK has it, and above every version that was sent before.
-
-        By the server's clock, under the lock: two runs that take turns at a table must not activate an older version
-        after a newer one.
-        """
-        unfinished = self._bookmark.unfinished
-        known = (self._bookmark.version or 0, (unfinished.version or 0) if unfinished else 0)
-        now = datetime.fromisoformat(table.read_at).replace(tzinfo=UTC)
-        return max(int(now.timestamp()), max(known) + 1)
-
     def _read_largest_key(self) -> int | None:
         if not (self._plan.append_only and self.replication_key and self._bookmark.value is not None):
             return None
@@ -226,7 +210,7 @@ class TableStream(Stream):
         begun, projection = self._bookmark.unfinished, self._projection
         witnesses = {*self._bookmark.witnesses, *(begun.witnesses if begun else ())}
         fitting = [witness for witness in witnesses if len(witness.key) == len(self._plan.key)]
-        if self._rehearses or not fitting or not projection.cursor:
+        if self.rehearses or not fitting or not projection.cursor:
             return {}
         try:
             rows = self._run.source.fetch(projection.ask_for(fitting), table=self._plan.table)
@@ -265,14 +249,14 @@ class TableStream(Stream):
 
     def _sync_records(self, context: Context | None = None, *, write_messages: bool = True) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # the SDK's generator sends nothing in
         """Send pages as they come; through the SDK's loop where stream maps, flattening or `--test` need it."""
-        if self._rehearses or not write_messages or not self._passes_through:
+        if self.rehearses or not write_messages or not self._passes_through:
             yield from super()._sync_records(context, write_messages=write_messages)
         else:
             self._send(RecordWriter(self.name))
 
     def _sync_batches(self, batch_config: BatchConfig, context: Context | None = None) -> None:
         """Send pages as files, of the dialect that batch_format names; RECORD where the SDK's loop is needed."""
-        if self._rehearses or not self._passes_through:
+        if self.rehearses or not self._passes_through:
             for _ in self._sync_records(context):
                 pass
             return
@@ -317,7 +301,7 @@ class TableStream(Stream):
             flush()
             self._finish(walk)
             self._digest = None
-            catching_up = walk.resumed and not self._rehearses and self._begin_again()
+            catching_up = walk.resumed and not self.rehearses and self._begin_again()
 
     def _walk(self) -> Walk:
         begun, projection = self._pass, self._projection
@@ -353,7 +337,7 @@ class TableStream(Stream):
     @property
     def _dialect(self) -> Dialect:
         """CSV for files of it, JSON for files and messages, and wherever the SDK's loop is needed."""
-        in_files = self.get_batch_config(self.config) is not None and self._passes_through and not self._rehearses
+        in_files = self.get_batch_config(self.config) is not None and self._passes_through and not self.rehearses
         return CSV if in_files and self._run.settings.batch_format == "csv" else JSON
 
     def _reader(self, texts: int) -> PageReader:
@@ -397,11 +381,11 @@ class TableStream(Stream):
     def _may_save_position(self, *, sent: bool) -> bool:
         """True where a STATE is due; a range that had nothing to send is worth none of its own."""
         due = (self._plan.saves_each_range and sent) or self._run.is_state_due
-        return due and bool(self._plan.key) and not self._rehearses
+        return due and bool(self._plan.key) and not self.rehearses
 
     def _finish(self, walk: Walk) -> None:
         """Say that the stream is whole: to the target, and in the state."""
-        if self._rehearses:
+        if self.rehearses:
             return
         if self._lock:
             self._lock.require(at_once=True)
@@ -409,13 +393,16 @@ class TableStream(Stream):
         if done.version is not None or before.is_new or before.structure != self._structure:
             self._declare()
         if done.version is not None:
-            super()._write_activate_version_message(done.version)
+            self.activate(done.version)
         self._bookmark = conclude(before, done, walk.digest, self.replication_key, self._structure)
         self._save(self._bookmark, only_if_due=True)
 
     def _save(self, bookmark: Bookmark, *, only_if_due: bool = False) -> None:
+        """Write the stream's entry. Its serial stands while nothing went out: no target would know of another one."""
+        if self._declared:
+            self._stamp = self._stamp.move(time.time_ns() // 1000)
         self.stream_state.clear()
-        self.stream_state.update(bookmark.to_state())
+        self.stream_state.update(replace(bookmark, stamp=self._stamp).to_state())
         if not only_if_due or self._run.is_state_due:
             self._run.write_state()
 
@@ -426,35 +413,23 @@ class TableStream(Stream):
         if not self._defers_schema:
             super()._write_schema_message()
 
+    def _generate_schema_messages(self) -> Iterator[SchemaMessage]:  # type: ignore[override]  # nothing is sent in
+        """Add what a target of the same tables needs to know; where the tap starts is told of any record."""
+        unfinished = self._start.unfinished
+        start = describe_start(self._stamp, self._begun_with, unfinished.version if unfinished else None)
+        sent = {column.name: column.source for column in self._plan.columns}
+        told = Announcement(self._plan.facts, sent, is_exact=False, start=start)
+        for message in super()._generate_schema_messages():
+            if self._passes_through:
+                message.schema = announce(message.schema, message.key_properties, told)
+            else:
+                message.schema = announce_start(message.schema, message.key_properties, start)
+            yield message
+
     def _declare(self) -> None:
         if self._defers_schema and not self._declared:
             super()._write_schema_message()
         self._declared = True
-
-    def _write_activate_version_message(self, full_table_version: int) -> None:
-        """Keep the message back until the last row is out: sent first, a crash would leave an emptied table."""
-
-    # The SDK keeps its own markers in the state; this stream writes its whole entry itself.
-
-    def get_replication_key_signpost(self, context: Context | None = None) -> None:
-        """No signpost: the bookmark is capped at the watermark."""
-
-    def _write_starting_replication_value(self, context: Context | None) -> None: ...
-
-    def _increment_stream_state(self, latest_record: Record, *, context: Context | None = None) -> None: ...
-
-    def _finalize_state(self, state: dict[str, Any] | None = None) -> None: ...
-
-    def finalize_state_progress_markers(self, state: dict[str, Any] | None = None) -> None:
-        """Do nothing: the bookmark moved when the last row was out."""
-
-    def _write_state_message(self) -> None:
-        """Leave STATE to the stream's own steps; `--test` shows the state as it was."""
-        if self._rehearses:
-            super()._write_state_message()
-
-    def _process_record(self, *_args: Any, **_kwargs: Any) -> None:  # noqa: ANN401
-        """Skip the SDK's work for child streams: tables have none, and it copies a context for every row."""
 
     # --- columns and catalog -----------------------------------------------------------------------------------------
 
@@ -496,3 +471,7 @@ class TableStream(Stream):
     def _replicate_by(self, cursor: str | None) -> None:
         self.replication_key = cursor
         self.forced_replication_method = "INCREMENTAL" if cursor else "FULL_TABLE"
+
+
+def _parse_clock(read_at: str) -> datetime:
+    return datetime.fromisoformat(read_at).replace(tzinfo=UTC)

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from tap_opendental.bookmarks import FORMAT, REPAIR, Bookmark, Pass, check_state, read_bookmarks
+from tap_opendental.bookmarks import FORMAT, REPAIR, Bookmark, Pass, Stamp, check_state, read_bookmarks
 from tap_opendental.drift import Structure
 from tap_opendental.errors import StateError
 from tap_opendental.extraction.pages import Place
@@ -56,6 +56,7 @@ FULL = Bookmark(
     witnesses=STAMPED,
     unfinished=WALK,
     version=1719000000,
+    stamp=Stamp("0123456789abcdef", 1719619200000000),
 )
 LOG = Bookmark(
     key="LogNum",
@@ -170,3 +171,42 @@ def test_a_plain_singer_bookmark_is_taken():
     assert found == Bookmark("Stamp", "2024-01-01T00:00:00")
     assert found.is_new
     assert read_bookmarks({}) == {}
+
+
+# --- the stamp --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("held", [Bookmark(), FULL, LOG])
+def test_an_entry_of_nulls_is_no_bookmark(held):
+    """`meltano state merge` cannot delete an entry: one that it fills with nulls is as good as none.
+
+    The control: with any other value in it, a null format is refused.
+    """
+    nulls = dict.fromkeys(held.to_state())
+    assert Bookmark.from_state("visit", nulls) == Bookmark.from_state("visit", {}) == Bookmark()
+    assert Bookmark.from_state("visit", nulls).is_blank
+    assert refused({**nulls, "version": 7}) == SAID
+
+
+def test_a_serial_grows_whatever_the_clock_says():
+    """Each save is above the one before, also after the clock was set back; the lineage stays."""
+    stamp = Stamp("0123456789abcdef")
+    serials = [(stamp := stamp.move(now)).serial for now in (500, 400, 501, 501, 900)]
+    assert serials == [500, 501, 502, 503, 900]
+    assert stamp.lineage == "0123456789abcdef"
+
+
+def test_a_bookmark_without_a_stamp_is_ahead_of_every_destination():
+    """A new stream starts at 0; an entry that somebody wrote by hand after 0, since nobody knows what was sent."""
+    assert Bookmark().stamp_with("00ff00ff00ff00ff") == Stamp("00ff00ff00ff00ff", 0)
+    assert Bookmark("Stamp", "2024-01-01T00:00:00").stamp_with("00ff00ff00ff00ff").serial == 1
+    assert FULL.stamp_with("00ff00ff00ff00ff") == FULL.stamp
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"lineage": None}, {"serial": None}, {"lineage": "0123456789ABCDEF"}, {"lineage": "0123"}, {"serial": -1}],
+)
+def test_half_a_stamp_is_refused(wrong):
+    """A lineage without its serial, or one that is none, would pass for another state's."""
+    assert refused({**FULL.to_state(), **wrong}) == SAID
