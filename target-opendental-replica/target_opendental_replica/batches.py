@@ -7,6 +7,7 @@ quotes inside doubled; everything else bare; NULL the bare word NULL; commas and
 from __future__ import annotations
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,13 +16,15 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+_RUN_FOLDER = "opendental-run-"
+
 
 @dataclass(frozen=True)
 class Batch:
     """Rows of one stream and one version, none twice by promise of nobody: the last one of a key counts.
 
-    `columns` are property names in the file's order; `_sdc_deleted_at` may be among them, and a row that has it is to be
-    deleted. `content` is the whole CSV with its first line, or the path of a file of it. `size` is in bytes.
+    `columns` are property names in the file's order; `_sdc_deleted_at` may be among them, and a row that has it is to
+    be deleted. `content` is the whole CSV with its first line, or the path of a file of it. `size` is in bytes.
     `extracted_at` is when the rows were read (UTC). `lines` are the numbers of the Singer lines that the rows came in,
     empty of a file; `line` is the number of the message.
     """
@@ -45,3 +48,10 @@ class Batch:
         if self.lines:
             return f"lines {self.lines[0]} to {self.lines[-1]}"
         return f"line {self.line}" + (f", row {row} of its file" if row else "")
+
+
+def remove_own(path: Path) -> None:
+    """Remove a file of tap-opendental's, which lies in a folder of its run; one of any other tap stays."""
+    if path.parent.name.startswith(_RUN_FOLDER):
+        with suppress(OSError):
+            path.unlink()

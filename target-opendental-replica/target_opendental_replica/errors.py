@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from enum import IntEnum
 
 
@@ -126,3 +127,16 @@ class ConflictError(RetriableError):
     """A deadlock, or a lock that was not free in time."""
 
     exit_code = ExitCode.STORE_FAILED
+
+
+class UnfitError(ValueError):
+    """A value that does not fit its property's schema; the text says how, without the value."""
+
+
+def describe_unexpected(error: Exception) -> str:
+    """Say an error that is not ours: type and place only, since its text may quote a row's value."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return (
+        f"unexpected {type(error).__name__} at {last.filename}:{last.lineno} "
+        "(its message is withheld, since it may quote patient data)"
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,8 +62,8 @@ PROPERTIES = th.PropertiesList(
         "local_infile",
         th.BooleanType,
         default=True,
-        description="mysql: load with LOAD DATA LOCAL, on this connection and of our own rows only. INSERT is used where "
-        "the server does not allow it, or this is false.",
+        description="mysql: load with LOAD DATA LOCAL, on this connection and of our own rows only. INSERT is used "
+        "where the server does not allow it, or this is false.",
     ),
     th.Property(
         "hard_delete",
@@ -197,3 +198,19 @@ class Settings:
             lock_wait_seconds=config["lock_wait_seconds"],
             retries=config["retries"],
         )
+
+
+def drop_unset(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out what is null or empty text, as an .env may give it: then the default applies, or it is missing."""
+    return {name: value for name, value in config.items() if value is not None and (value != "" or name == "password")}
+
+
+def describe_problem(problem: str) -> str:
+    """Turn jsonschema's words on a setting into ours: which setting, what to do; never the value itself."""
+    if missing := re.match(r"'(\w+)' is a required property", problem):
+        variable = f"TARGET_OPENDENTAL_REPLICA_{missing[1].upper()}"
+        return (
+            f"setting {missing[1]} is missing: set it in the config file, or as {variable} with Meltano or --config=ENV"
+        )
+    setting = re.search(r"config\['(\w+)'\]", problem)
+    return f"setting {setting[1] if setting else ''} is not valid: see --about"

@@ -1,39 +1,352 @@
-"""The Singer target: settings so far. Loading comes with the sink; until then a run refuses to pretend."""
+"""The Singer target: messages in, rows into the database, STATE out once they are committed."""
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Any, ClassVar, NoReturn
+from collections import deque
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Target
-from singer_sdk import typing as th
+from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
+from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.mapper import SameRecordTransform
 
-from target_opendental_replica.errors import ReplicaError
-
-PROPERTIES = th.PropertiesList(
-    th.Property("host", th.StringType, required=True, description="Host name or address of the replica's server."),
-    th.Property("port", th.IntegerType(minimum=1, maximum=65535), default=3306, description="TCP port of the server."),
-    th.Property("user", th.StringType, required=True, description="Owner of the replica's database."),
-    th.Property("password", th.StringType, required=True, secret=True, description="That user's password."),
-    th.Property("database", th.StringType, default="opendental_replica", description="Name of the replica's database."),
+from target_opendental_replica.errors import (
+    BrokenStreamError,
+    ConfigError,
+    ExitCode,
+    MissingRowsError,
+    PartialLoadError,
+    ReplicaError,
+    describe_unexpected,
 )
+from target_opendental_replica.loading import AHEAD
+from target_opendental_replica.reader import LineReader
+from target_opendental_replica.rewinding import render_command, rewind, write_rewind
+from target_opendental_replica.settings import PROPERTIES, Settings, describe_problem, drop_unset
+from target_opendental_replica.sinks import TableSink
+from target_opendental_replica.states import (
+    PendingState,
+    find_missing,
+    hold_back,
+    read_bookmarks,
+    render_state,
+    write_line,
+)
+from target_opendental_replica.warehouse import Counts
+from target_opendental_replica.workers import ENDS_ALL, Crew
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import FrameType
+
+    from singer_sdk.helpers.capabilities import CapabilitiesEnum
+    from singer_sdk.mapper import StreamMap
+
+    from target_opendental_replica.loading import Progress
+    from target_opendental_replica.positions import Position
+    from target_opendental_replica.warehouse import Warehouse
+
+_SIGNAL_BASE = 128
+
+
+class UndeclaredStreamError(BrokenStreamError, RecordsWithoutSchemaException):
+    """A message of a stream whose SCHEMA did not come."""
 
 
 class TargetOpenDentalReplica(Target):
-    """Writes an exact MySQL replica of an Open Dental database. This version describes itself; it does not load yet."""
+    """Writes an exact MySQL replica of an Open Dental database, or PostgreSQL's tables at bulk speed."""
 
     name = "target-opendental-replica"
     config_jsonschema: ClassVar[dict[str, Any]] = PROPERTIES.to_dict()
+    default_sink_class = TableSink
+    message_reader_class = LineReader
+    capabilities: ClassVar[list[CapabilitiesEnum]] = [
+        PluginCapabilities.ABOUT,
+        PluginCapabilities.ACTIVATE_VERSION,
+        PluginCapabilities.BATCH,
+        PluginCapabilities.STREAM_MAPS,
+        PluginCapabilities.FLATTENING,
+        PluginCapabilities.STRUCTURED_LOGGING,
+    ]
 
-    def listen(self, *_args: object) -> NoReturn:  # type: ignore[misc]  # marked final, yet where a stream begins
-        """Refuse to consume a stream: rows that are read and not written would be lost behind the bookmark."""
-        raise ReplicaError("this version does not load yet: use target-postgres")
+    def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the SDK's
+        """Begin with nothing done."""
+        self._pending: deque[PendingState] = deque()
+        self._closed: list[Progress] = []
+        self._bookmarks: dict[str, Position] = {}
+        self._writes_state = False
+        self._stopped_by: int | None = None
+        super().__init__(*args, **options)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The validated settings."""
+        return Settings.from_config(self.config)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The destination, of the dialect that the settings name."""
+        return open_warehouse(self.settings)
+
+    @cached_property
+    def crew(self) -> Crew:
+        """The workers; the destination is asked what it holds first, so that one that does not answer ends the run."""
+        crew = Crew(self.warehouse, self.settings, self.logger)
+        self._held = crew.read_positions()
+        return crew
+
+    @property
+    def line(self) -> int:
+        """The number of the line at hand."""
+        return self.message_reader.line if isinstance(self.message_reader, LineReader) else 0
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    def _process_schema_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a stream up; one that comes again with another schema is committed first."""
+        stream = message_dict["stream"]
+        if not isinstance(message_dict["schema"].get("properties"), dict):
+            raise BrokenStreamError(f"line {self.line}: the SCHEMA of stream {stream} names no properties")
+        _ = self.crew
+        aliases = self._aliases(stream)
+        known = {sink.stream_name: sink for sink in self._sinks() if sink.stream_name in aliases}
+        super()._process_schema_message(message_dict)
+        for name, sink in known.items():
+            if self._sinks_active.get(name) is not sink:
+                self._retire(sink)
+        self._sinks_to_clear.clear()
+
+    def _retire(self, sink: TableSink) -> None:
+        """Commit what came by the schema before; the sink's own schema may be another one."""
+        sink.finish()
+        self._closed.append(sink.progress)
+
+    def _process_record_message(self, message_dict: dict[str, Any]) -> None:
+        """Take a record, through the stream's maps."""
+        for stream_map, sink in self._routes(message_dict["stream"]):
+            record = self._map(stream_map, message_dict)
+            if record is not None:
+                sink.take(message_dict, record)
+
+    def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
+        """Take files."""
+        version = message_dict.get("version")
+        for stream_map, sink in self._routes(message_dict["stream"]):
+            if not _passes_through(stream_map):
+                raise ConfigError(
+                    f"line {self.line}: the target's stream maps cannot change the files of stream "
+                    f"{sink.stream_name}: set them on the tap, or let the tap send no BATCH"
+                )
+            sink.take_files(
+                message_dict["encoding"].get("format", ""),
+                message_dict["manifest"],
+                version if type(version) is int else None,
+            )
+
+    def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
+        """Make a version the table."""
+        for _, sink in self._routes(message_dict["stream"]):
+            sink.activate_version(message_dict["version"])
+
+    def _process_state_message(self, message_dict: dict[str, Any]) -> None:
+        """Have everything committed that came before, and the state sent on after that."""
+        _ = self.crew
+        state = message_dict["value"]
+        before, self._bookmarks = self._bookmarks, read_bookmarks(state)
+        waits = []
+        for sink in self._sinks():
+            position = self._bookmarks.get(sink.stream_name)
+            if sink.is_dirty or (position is not None and position != before.get(sink.stream_name)):
+                waits.append(sink.settle(position))
+        self._pending.append(PendingState(state, [*waits, *(w for p in self._pending for w in p.waits_for)]))
+        self._send_states()
+
+    def process_endofpipe(self) -> None:
+        """Commit the rest, send the last state, and say what was done."""
+        waits = [sink.finish() for sink in self._sinks() if sink.is_dirty or sink.is_postponed]
+        for done in [*waits, *(each for pending in self._pending for each in pending.waits_for)]:
+            done.exception()
+        self._send_states()
+        self._end_if_hopeless()
+        missing = self._find_missing()
+        self.crew.close()
+        self._log_summary()
+        self._raise_failures(missing)
+
+    # --- states ------------------------------------------------------------------------------------------------------
+
+    def _send_states(self) -> None:
+        """Send the newest state whose rows are committed; those before it have nothing to add."""
+        self.crew.check()
+        ready = None
+        while self._pending and self._pending[0].is_ready:
+            ready = self._pending.popleft()
+        if ready is None:
+            return
+        self._end_if_hopeless()
+        self._write_state(hold_back(ready.value, self._failed))
+
+    def _write_state(self, state: Mapping[str, Any]) -> None:
+        """Write a line that no signal can cut in half."""
+        self._writes_state = True
+        write_line(render_state(state))
+        self._writes_state = False
+        self._stop_if_asked()
+
+    def _find_missing(self) -> dict[str, Position]:
+        """Streams of the state that sent nothing, although the destination lacks rows of theirs."""
+        sent = {progress.name for progress in self._streams}
+        missing = find_missing(self._bookmarks, self._held, sent)
+        if self.settings.adopts_missing_rows:
+            for stream, position in missing.items():
+                self.crew.save_position(stream, position)
+            return {}
+        return missing
+
+    # --- failures ----------------------------------------------------------------------------------------------------
+
+    @property
+    def _streams(self) -> list[Progress]:
+        return [*self._closed, *(sink.progress for sink in self._sinks())]
+
+    @property
+    def _failed(self) -> list[Progress]:
+        return [stream for stream in self._streams if stream.failure is not None]
+
+    def _end_if_hopeless(self) -> None:
+        """End the run for a stream that failed and whose bookmark, of another tap, cannot be held back in the state."""
+        for stream in self._failed:
+            if stream.failure is not None and (stream.saved is None or isinstance(stream.failure, ENDS_ALL)):
+                raise stream.failure
+
+    def _raise_failures(self, missing: Mapping[str, Position]) -> None:
+        """Name every stream that failed or lacks rows, once the others are done; a lone error comes out as it is."""
+        failed = self._failed
+        behind = [stream for stream in failed if isinstance(stream.failure, MissingRowsError)]
+        others = [stream.failure for stream in failed if stream.failure is not None and stream not in behind]
+        errors = [*self._tell_behind(behind, missing), *others]
+        if len(errors) == 1:
+            raise errors[0]
+        if errors:
+            told = "; ".join(map(str, errors))
+            raise PartialLoadError(
+                f"{len(failed)} of {len(self._streams)} streams failed, the others are whole: {told}"
+            )
+
+    def _tell_behind(self, behind: Sequence[Progress], missing: Mapping[str, Position]) -> list[ReplicaError]:
+        ahead: dict[str, Mapping[str, Any]] = {name: position.bookmark for name, position in missing.items()}
+        ahead |= {stream.name: stream.facts.start.bookmark for stream in behind if stream.facts.start is not None}
+        if not ahead:
+            return []
+        path = write_rewind(rewind(ahead, self._held), os.environ)
+        return [
+            MissingRowsError(
+                f"{len(ahead)} streams ({_list([*ahead])}): {AHEAD}; take the state back with "
+                f"`{render_command(path, os.environ)}` and run again, or, if you know that the rows are here (another "
+                "target loaded them), run once with on_missing_rows: adopt"
+            )
+        ]
+
+    def _log_summary(self) -> None:
+        counts = sum((stream.counts for stream in self._streams), Counts())
+        self.logger.info(
+            "Loaded %d streams: %d rows inserted, %d updated, %d unchanged, %d deleted",
+            sum(stream.failure is None for stream in self._streams),
+            counts.inserted,
+            counts.updated,
+            counts.unchanged,
+            counts.deleted,
+        )
+
+    # --- streams and their maps --------------------------------------------------------------------------------------
+
+    def _sinks(self) -> Iterator[TableSink]:
+        return (sink for sink in self._sinks_active.values() if isinstance(sink, TableSink))
+
+    def _aliases(self, stream: str) -> list[str]:
+        return [each.stream_alias for each in self.mapper.stream_maps.get(stream, ())]
+
+    def _routes(self, stream: str) -> list[tuple[StreamMap, TableSink]]:
+        maps = self.mapper.stream_maps.get(stream)
+        if maps is None:
+            raise UndeclaredStreamError(f"line {self.line}: stream {stream} has sent no SCHEMA before")
+        sinks = [(each, self._sinks_active.get(each.stream_alias)) for each in maps]
+        return [(each, sink) for each, sink in sinks if isinstance(sink, TableSink)]
+
+    def _map(self, stream_map: StreamMap, message: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        record: dict[str, Any] = message["record"]
+        if _passes_through(stream_map):
+            return record
+        try:
+            return stream_map.transform(dict(record))
+        except Exception as error:  # noqa: BLE001 - an expression of the user's, whose error may quote the row
+            raise ConfigError(
+                f"line {self.line}: the stream map of {message['stream']} fails with {type(error).__name__} on a record"
+            ) from None
+
+    # --- the process -------------------------------------------------------------------------------------------------
+
+    def _handle_termination(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - signal's signature
+        """End at once: what is not committed is rolled back, and no state that was not sent goes out any more."""
+        self._stopped_by = signum
+        if not self._writes_state:
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self._stopped_by is not None:
+            self.logger.warning("Signal %d: the run ends here; what was not committed is sent again", self._stopped_by)
+            raise SystemExit(_SIGNAL_BASE + self._stopped_by)
+
+    def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
+        self._config = drop_unset(self._config)
+        try:
+            return super()._validate_config(raise_errors=raise_errors)
+        except ConfigValidationError as error:
+            raise ConfigError("; ".join(describe_problem(problem) for problem in error.errors)) from None
+
+
+def open_warehouse(settings: Settings) -> Warehouse:
+    """The destination of a dialect; imported only where it is used, since a run starts with its imports."""
+    if settings.dialect == "postgresql":
+        from target_opendental_replica.postgres import PostgresWarehouse  # noqa: PLC0415
+
+        return PostgresWarehouse(settings)
+    from target_opendental_replica.mysql import MySQLWarehouse  # noqa: PLC0415
+
+    return MySQLWarehouse(settings)
+
+
+def _passes_through(stream_map: StreamMap) -> bool:
+    return type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
+
+
+def _list(names: Sequence[str]) -> str:
+    shown = 10
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def main() -> None:
-    """Run the command line; our own errors end in one line on stderr and the exit code of their kind."""
+    """Run the command line; every failure ends in one line on stderr and the exit code of its kind."""
     try:
         TargetOpenDentalReplica.cli()
     except ReplicaError as error:
-        sys.stderr.write(f"{TargetOpenDentalReplica.name}: error: {error}\n")
-        sys.exit(error.exit_code)
+        _end(str(error), error.exit_code)
+    except Exception as error:  # noqa: BLE001 - the last resort of the process: its text may quote a row
+        _end(describe_unexpected(error), ExitCode.UNEXPECTED)
+    except SystemExit as ending:
+        _leave(ending.code if isinstance(ending.code, int) else int(ending.code is not None))
+
+
+def _end(message: str, code: ExitCode) -> NoReturn:
+    sys.stderr.write(f"{TargetOpenDentalReplica.name}: error: {message}\n")
+    _leave(code)
+
+
+def _leave(code: int) -> NoReturn:
+    """Leave without waiting for threads that wait for a server; closing their connections rolls back."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)

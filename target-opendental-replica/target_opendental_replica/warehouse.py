@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from target_opendental_replica.batches import Batch
     from target_opendental_replica.positions import Position
@@ -74,6 +74,12 @@ class Session(Protocol):
         MissingRowsError when the start goes on with a version whose gathered rows are not here.
         """
 
+    def read_positions(self) -> Mapping[tuple[str, str], Position]:
+        """Return all that `_od_load_state` holds, by stream and lineage."""
+
+    def save_position(self, stream: str, position: Position) -> None:
+        """Save the position of a stream that is not open, and commit it."""
+
     def close(self) -> None:
         """Close the connection; the server rolls back what was not settled, and frees the locks."""
 
@@ -87,5 +93,5 @@ class Warehouse(Protocol):
     def render(self, field: Field) -> Callable[[object], str]:
         """Return what writes a value of that property's JSON into a CSV field: NULL is `NULL`, text is quoted.
 
-        It raises ValueError, without the value in its text, for a value that does not fit the property's schema.
+        It raises UnfitError for a value that does not fit the property's schema, without the value in its text.
         """

@@ -1,0 +1,234 @@
+"""One session that does the steps of streams, one stream after the other; what a lost session had is loaded again.
+
+Before another stream is taken up, the one at hand is merged and committed: a session never has rows of two streams in
+one transaction, and what must be done again after a failure is known.
+"""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from target_opendental_replica.batches import Batch, remove_own
+from target_opendental_replica.errors import MissingRowsError, ReplicaError, RetriableError
+from target_opendental_replica.positions import is_ahead
+from target_opendental_replica.warehouse import Counts
+
+if TYPE_CHECKING:
+    import logging
+    from collections.abc import Callable, Mapping
+
+    from target_opendental_replica.positions import Position
+    from target_opendental_replica.settings import Settings
+    from target_opendental_replica.stream_facts import StreamFacts
+    from target_opendental_replica.warehouse import Session, StreamLoader, Warehouse
+
+T = TypeVar("T")
+
+# Seconds: the first pause is below one, the longest below half a minute.
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 30
+_PROGRESS_SECONDS = 60
+
+
+@dataclass(frozen=True)
+class Activation:
+    """Make a version the table."""
+
+    version: int
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """Commit all that came before, with this position if there is one."""
+
+    position: Position | None = None
+
+
+Step = Batch | Activation | Settlement
+
+
+@dataclass(eq=False)
+class Progress:
+    """A stream of this run: what became of its rows, or why it failed; `saved` is the bookmark that is true here."""
+
+    facts: StreamFacts
+    counts: Counts = field(default_factory=Counts)
+    failure: ReplicaError | None = None
+    saved: Mapping[str, Any] | None = None
+    told_at: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        """Begin with the bookmark that the tap starts from."""
+        if self.facts.start is not None:
+            self.saved = self.facts.start.bookmark
+
+    @property
+    def name(self) -> str:
+        """The stream's name."""
+        return self.facts.stream
+
+
+class Loading:
+    """Does steps. A stream that failed takes no more of them; the others go on, on a new session."""
+
+    def __init__(self, warehouse: Warehouse, settings: Settings, logger: logging.Logger) -> None:
+        self._warehouse = warehouse
+        self._settings = settings
+        self._logger = logger
+        self._session: Session | None = None
+        self._loaders: dict[Progress, StreamLoader] = {}
+        self._stream: Progress | None = None
+        self._unsettled: list[Step] = []
+
+    def do(self, stream: Progress, step: Step) -> None:
+        """Do a step, with as many tries as the settings allow.
+
+        Raises what the stream failed with, now or before. Nothing of it is left then but what was settled.
+        """
+        try:
+            self._take_up(stream)
+            if stream.failure is None:
+                self._do(step)
+        except ReplicaError as error:
+            self._give_up(stream, error)
+        if stream.failure is not None:
+            _remove_file(step)
+            raise stream.failure
+
+    def read_positions(self) -> Mapping[tuple[str, str], Position]:
+        """Return what the destination holds of every stream, by stream and lineage."""
+        return self._tried(lambda: self._connected().read_positions())
+
+    def save_position(self, stream: str, position: Position) -> None:
+        """Save the position of a stream that sent nothing in this run."""
+        self._leave()
+        self._tried(lambda: self._connected().save_position(stream, position))
+
+    def close(self) -> None:
+        """Close the session; what was not settled is rolled back."""
+        session, self._session, self._loaders = self._session, None, {}
+        if session is not None:
+            with suppress(ReplicaError):
+                session.close()
+
+    def _do(self, step: Step) -> None:
+        self._unsettled.append(step)
+        if isinstance(step, Settlement):
+            self._settle(step.position)
+            return
+        self._tried(lambda: self._apply(step))
+        if sum(each.size for each in self._unsettled if isinstance(each, Batch)) >= self._settings.settle_bytes:
+            self._settle(None)
+
+    def _take_up(self, stream: Progress) -> None:
+        if self._stream is not stream:
+            self._leave()
+            self._stream = stream
+
+    def _leave(self) -> None:
+        """Commit what the stream at hand has; if that fails, its next step or the end of the run tells."""
+        if self._stream is not None and self._unsettled:
+            try:
+                self._settle(None)
+            except ReplicaError as error:
+                self._give_up(self._stream, error)
+
+    def _settle(self, position: Position | None) -> None:
+        stream = self._at_hand
+        stream.counts += self._tried(lambda: self._loader().settle(position))
+        if position is not None:
+            stream.saved = position.bookmark
+        for step in self._unsettled:
+            _remove_file(step)
+        self._unsettled = []
+        self._tell(stream)
+
+    def _apply(self, step: Step) -> None:
+        is_open = self._at_hand in self._loaders
+        loader = self._loader()
+        if is_open:  # one that was opened just now has taken the step with all others
+            _apply(loader, step)
+
+    def _loader(self) -> StreamLoader:
+        """Return the stream's loader; one on a new session takes all that is not settled first."""
+        stream = self._at_hand
+        if stream not in self._loaders:
+            loader = self._connected().open_stream(
+                stream.facts, lambda notice: self._logger.warning("%s: %s", stream.name, notice)
+            )
+            self._require_rows(stream, loader.held)
+            for step in self._unsettled:
+                _apply(loader, step)
+            self._loaders[stream] = loader
+        return self._loaders[stream]
+
+    def _connected(self) -> Session:
+        if self._session is None:
+            self._session = self._warehouse.connect()
+        return self._session
+
+    @property
+    def _at_hand(self) -> Progress:
+        if self._stream is None:
+            raise ReplicaError("a step came without its stream")
+        return self._stream
+
+    def _require_rows(self, stream: Progress, held: Position | None) -> None:
+        start = stream.facts.start
+        if start is not None and not self._settings.adopts_missing_rows and is_ahead(start, held):
+            raise MissingRowsError(f"stream {stream.name}: {AHEAD}")
+
+    def _tried(self, action: Callable[[], T]) -> T:
+        """Do it, and again on another session after each failure that this may cure."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(RetriableError),
+            stop=stop_after_attempt(self._tries),
+            wait=wait_random_exponential(_FIRST_PAUSE, max=_LONGEST_PAUSE),
+            after=lambda _state: self.close(),
+            reraise=True,
+        )
+        return retrying(action)
+
+    @property
+    def _tries(self) -> int:
+        """Once only for rows without a key: whether a commit that was cut was done cannot be known, and they add up."""
+        stream = self._stream
+        return 1 if stream is not None and self._unsettled and not stream.facts.key else self._settings.retries + 1
+
+    def _give_up(self, stream: Progress, error: ReplicaError) -> None:
+        self.close()
+        if stream.failure is None:
+            stream.failure = error
+        if stream is self._stream:
+            for step in self._unsettled:
+                _remove_file(step)
+            self._unsettled = []
+
+    def _tell(self, stream: Progress) -> None:
+        """Say how far a long load is, once a minute."""
+        now = time.monotonic()
+        if now - stream.told_at >= _PROGRESS_SECONDS:
+            stream.told_at = now
+            counts = stream.counts
+            self._logger.info("%s: %d rows so far", stream.name, counts.inserted + counts.updated + counts.unchanged)
+
+
+AHEAD = "the state is ahead of the rows here: the destination was restored, or is another one than the state's"
+
+
+def _apply(loader: StreamLoader, step: Step) -> None:
+    if isinstance(step, Batch):
+        loader.load(step)
+    elif isinstance(step, Activation):
+        loader.activate(step.version)
+
+
+def _remove_file(step: Step) -> None:
+    """Remove a file that was loaded, or that nobody will load: its rows are sent again."""
+    if isinstance(step, Batch) and isinstance(step.content, Path):
+        remove_own(step.content)

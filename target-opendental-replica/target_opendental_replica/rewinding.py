@@ -1,0 +1,44 @@
+"""How a state is taken back to the rows that a destination holds: a file, and the `meltano state` command for it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from target_opendental_replica.positions import Position
+
+
+def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Mapping[tuple[str, str], Position]) -> dict[str, Any]:
+    """Return the state that takes streams back to what is held; nothing held makes every value of an entry null.
+
+    `meltano state merge` lays it over the state as it is: a key cannot be removed that way, a null takes its place.
+    """
+    bookmarks = {}
+    for stream, entry in ahead.items():
+        kept = held.get((stream, str(entry.get("lineage"))))
+        bookmarks[stream] = dict(kept.bookmark) if kept else dict.fromkeys(entry)
+    return {"singer_state": {"bookmarks": bookmarks}}
+
+
+def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
+    """Write it where Meltano's project is, else in the working directory, for this user's eyes alone."""
+    folder = Path(environment.get("MELTANO_PROJECT_ROOT") or ".").absolute()
+    path = folder / f"rewind-{os.getpid()}.json"
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(state, file, indent=1)
+    return path
+
+
+def render_command(path: Path, environment: Mapping[str, str]) -> str:
+    """The command; Meltano tells a loader its own name and the environment's, and of the extractor what it set."""
+    parts = [environment.get(name) for name in ("MELTANO_ENVIRONMENT", "MELTANO_EXTRACTOR_NAME", "MELTANO_LOADER_NAME")]
+    environment_name, extractor, loader = parts
+    state_id = f"{environment_name or 'dev'}:{extractor or 'TAP'}-to-{loader or 'TARGET'}"
+    return f"meltano state merge --input-file {shlex.quote(str(path))} {state_id}"
