@@ -78,6 +78,7 @@ class TableSink(Sink):
         if not self._buffer.takes(message):
             self.flush()
         self._buffer.add(message, record, self._run.line)
+        self.is_dirty = True
         if self._buffer.size >= _BUFFER_BYTES:
             self.flush()
 
