@@ -6,7 +6,6 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 
 from target_opendental_replica.errors import UnfitError
-from target_opendental_replica.positions import Position
 from target_opendental_replica.stream_facts import DELETED_AT
 from target_opendental_replica.warehouse import Counts
 
@@ -24,11 +23,13 @@ class MemoryWarehouse:
     sessions: int = 0
 
     def connect(self):
+        """Open a session."""
         self.fail("connect")
         self.sessions += 1
         return MemorySession(self)
 
     def render(self, field):
+        """Write whole numbers bare, all else as text."""
         kinds = field.schema.get("type", [])
         wants_number = "integer" in kinds
 
@@ -42,6 +43,7 @@ class MemoryWarehouse:
         return render
 
     def fail(self, step):
+        """Raise the step's next fault, if there is one."""
         if self.faults[step] and (fault := self.faults[step].pop(0)):
             raise fault
 
@@ -52,18 +54,21 @@ class MemorySession:
 
     warehouse: MemoryWarehouse
 
-    def open_stream(self, facts, notify):
+    def open_stream(self, facts, notify):  # noqa: ARG002 - nothing is made to fit
+        """A loader of the stream."""
         self.warehouse.fail(f"open {facts.stream}")
         return MemoryLoader(self.warehouse, facts)
 
     def read_positions(self):
+        """All positions."""
         return dict(self.warehouse.positions)
 
     def save_position(self, stream, position):
+        """Keep a position."""
         self.warehouse.positions[stream, position.lineage] = position
 
     def close(self):
-        pass
+        """Keep nothing: steps that were not settled are gone with their loader."""
 
 
 class MemoryLoader:
@@ -76,15 +81,18 @@ class MemoryLoader:
         self._steps = []
 
     def load(self, batch):
+        """Note the rows."""
         self.warehouse.fail("load")
         with io.TextIOWrapper(batch.open(), "utf-8", newline="") as file:
             rows = [*csv.reader(file)]
         self._steps.append((batch.version, [dict(zip(rows[0], row, strict=True)) for row in rows[1:]]))
 
     def activate(self, version):
+        """Note the version."""
         self._steps.append((version, None))
 
     def settle(self, position):
+        """Do what was noted, and keep the position."""
         self.warehouse.fail("settle")
         counts = Counts()
         for version, rows in self._steps:
