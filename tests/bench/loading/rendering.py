@@ -1,0 +1,154 @@
+"""Results as the section of docs/benchmarks.md: promises, one table for each lot, and what each tool got wrong (pure)."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+from report import Goal, render_goals, render_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from loading.results import Result
+
+    Outcome = Mapping[str, Any]
+
+KINDS = {"postgresql": "MySQL to PostgreSQL", "mysql": "MySQL to MySQL"}
+YARDSTICKS = {"postgresql": "pipe", "mysql": "dump"}
+OURS = {"postgresql": "raw", "mysql": "replica"}
+LARGE = 2_000_000
+# Promises of the target, each against the yardstick of the same series, start-up taken off both.
+FIRST, MERGE, TOGETHER, REPLICA, MEMORY = 0.8, 0.5, 1.1, 1.3, 300.0
+PROGRAMS = ("meltano", "tap-opendental", "target-opendental-replica")
+STEPS = {"full": "full load", "changed": "1% changed", "all": "every row changed"}
+
+
+def render(results: Sequence[Result]) -> str:
+    """The whole section."""
+    ordered = sorted(results, key=lambda result: (-list(KINDS)[::-1].index(result.kind), result.rows, _rank(result)))
+    goals = [*choose_goals(results)]
+    parts = [render_goals(goals)] if goals else []
+    for (kind, rows), group in groupby(ordered, key=lambda result: (result.kind, result.rows)):
+        parts += _render_group(kind, rows, list(group))
+    return "\n\n".join(parts)
+
+
+def _rank(result: Result) -> tuple[int, str]:
+    first = (OURS[result.kind], "stock", YARDSTICKS[result.kind])
+    return first.index(result.slug) if result.slug in first else len(first), result.slug
+
+
+def choose_goals(results: Iterable[Result]) -> Iterator[Goal]:
+    """The promises that the results can judge."""
+    ours = {(result.kind, result.rows): result for result in results if result.slug == OURS[result.kind]}
+    large, usual = ours.get(("postgresql", LARGE)), ours.get(("mysql", 200_000))
+    if large:
+        yield from _promise(large, "procedurelog", "full", FIRST, "first load of 2 million rows of procedurelog")
+        yield from _promise(large, "procedurelog", "all", MERGE, "merge of 2 million changed rows of procedurelog")
+        yield from _promise(large, "procedurelog and securitylog", "full", TOGETHER, "two tables side by side")
+    if usual:
+        yield from _promise(usual, "procedurelog", "full", REPLICA, "replica of procedurelog, to mariadb-dump")
+    for (kind, rows), result in ours.items():
+        peak = max((max(_memory(step).values(), default=0.0) for step in _outcomes(result)), default=0.0)
+        if peak:
+            yield Goal(f"peak memory of a process, {KINDS[kind]}, {rows:,} rows", peak, MEMORY, " MB")
+
+
+def _promise(result: Result, lot: str, step: str, limit: float, what: str) -> Iterator[Goal]:
+    found = result.steps.get(lot, {}).get(step)
+    ratio = _ratio(result.steps.get(lot, {}), step) if found else None
+    if ratio is not None:
+        yield Goal(what, ratio, limit, " x", least=True)
+
+
+def _outcomes(result: Result) -> Iterator[Outcome]:
+    for steps in result.steps.values():
+        for step in steps.values():
+            if step["own"]:
+                yield step["own"]
+
+
+def _memory(outcome: Outcome) -> dict[str, float]:
+    return {name: peak for name, peak in outcome["memory"].items() if name in PROGRAMS}
+
+
+def _net(steps: Mapping[str, Any], step: str, whose: str) -> float | None:
+    """Seconds without start-up; None where a step or the start failed."""
+    outcome, start = steps.get(step, {}).get(whose), steps.get("start", {}).get(whose)
+    if not outcome or outcome["seconds"] is None:
+        return None
+    return max(float(outcome["seconds"]) - float((start or {}).get("seconds") or 0.0), 0.001)
+
+
+def _ratio(steps: Mapping[str, Any], step: str) -> float | None:
+    """How many times as fast as the yardstick of the same series."""
+    own, other = _net(steps, step, "own"), _net(steps, step, "yardstick")
+    return other / own if own and other else None
+
+
+def _render_group(kind: str, rows: int, results: list[Result]) -> Iterator[str]:
+    yield f"### {KINDS[kind]}, {rows:,} rows a table"
+    lots = dict.fromkeys(lot for result in results for lot in result.steps)
+    for lot in lots:
+        steps = [step for step in STEPS if any(step in result.steps.get(lot, {}) for result in results)]
+        for step in steps:
+            yield f"**{lot}**, {STEPS[step]}"
+            yield _render_step(lot, step, [result for result in results if lot in result.steps], YARDSTICKS[kind])
+    if any(result.edges for result in results):
+        yield "What each made of hard values, each kind in a table of its own"
+        yield "\n".join(line for result in results if result.edges for line in _render_edges(result))
+    wrong = [line for result in results for line in _render_wrong(result)]
+    if wrong:
+        yield "What was not as the source in the timed tables, which have clean values"
+        yield "\n".join(wrong)
+    yield "\n".join(_render_origin(result) for result in results)
+
+
+def _render_step(lot: str, step: str, results: Iterable[Result], yardstick: str) -> str:
+    headings = ("tool", "seconds", "start-up", "rows/s", f"to {yardstick}", "CPU µs/row", "peak MB", "result")
+    return render_table(headings, [_render_line(result, result.steps[lot], step) for result in results])
+
+
+def _render_line(result: Result, steps: Mapping[str, Any], step: str) -> tuple[str, ...]:
+    outcome = steps.get(step, {}).get("own")
+    if not outcome:
+        return result.name, "", "", "", "", "", "", "cannot" if step != "full" else "not run"
+    if outcome["seconds"] is None:
+        stopped = str(outcome["reason"]).startswith("stopped")
+        return result.name, "", "", "", "", "", "", str(outcome["reason"]) if stopped else "failed"
+    start = (steps.get("start", {}).get("own") or {}).get("seconds")
+    net, ratio = _net(steps, step, "own") or 0.0, _ratio(steps, step)
+    return (
+        result.name,
+        f"{outcome['seconds']:.2f}",
+        "" if start is None else f"{start:.2f}",
+        f"{outcome['rows'] / net:,.0f}",
+        "" if ratio is None else f"{ratio:.2f} x",
+        f"{outcome['cpu'] / outcome['rows'] * 1e6:,.1f}",
+        f"{max(outcome['memory'].values(), default=0.0):,.0f}",
+        "wrong" if outcome["wrong"] else "equal",
+    )
+
+
+def _render_edges(result: Result) -> Iterator[str]:
+    yield f"- {result.name}"
+    for table, wrong in result.edges.items():
+        yield f"  - {table.removeprefix('edge_').replace('_', ' ')}: {wrong or 'equal'}"
+
+
+def _render_wrong(result: Result) -> Iterator[str]:
+    told: set[str] = set()
+    for lot, steps in result.steps.items():
+        for step, found in steps.items():
+            outcome = found["own"] or {}
+            text = outcome.get("wrong") or outcome.get("reason")
+            if text and text not in told:
+                told.add(text)
+                yield f"- {result.name}, {lot}, {STEPS.get(step, 'empty table')}: {text}"
+
+
+def _render_origin(result: Result) -> str:
+    if result.missing:
+        return f"- {result.name}: not measured. {result.missing}"
+    return f"- {result.name} ({result.version}). {result.note} {result.origin}".replace("  ", " ")
