@@ -1,0 +1,1 @@
+"""Proof that a replica holds what its source does."""
