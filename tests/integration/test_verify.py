@@ -89,13 +89,6 @@ def test_every_byte_counts(pair, change):
     assert (result.different, result.lost, result.extra) == (((4, "2"),), (), ())
 
 
-def test_zero_has_a_sign(pair):
-    """-0 and 0 are equal to the server, and are not the same bytes."""
-    pair.both("UPDATE t SET nr = 0")
-    run(pair.replica, "UPDATE t SET nr = nr * -1 WHERE a = 0 AND b = '0'")
-    assert pair.compare("t")[0].different == ((0, "0"),)
-
-
 def test_lost_and_extra_rows_are_named(pair):
     """Rows that are missing, or too many, also before the first and behind the last key of the source."""
     run(
