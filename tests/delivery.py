@@ -153,17 +153,27 @@ class Delivery:
 
     def __post_init__(self):
         self.table = table_of(self.case)
-        columns = read_columns(self.servers, self.table, self.case.known, keep_sentinel_dates=self.keep_sentinel_dates)
-        for place, column in enumerate(columns[1:], 1):
-            columns[place] = replace(column, reading=replace(column.reading, **self.spoil))
-        self.page = Page(self.servers, self.table, columns, self.servers.source.session.packet, self.nul)
-        kinds = ", ".join(f'"{c.name}" {name_postgres_type(c.reading.schema)}' for c in columns)
+        self.page = self.plan(self.nul, keep_sentinel_dates=self.keep_sentinel_dates)
+        self.exact = self.plan("keep", exact=True)
+        kinds = ", ".join(f'"{c.name}" {name_postgres_type(c.reading.schema)}' for c in self.page.columns)
         for name in (self.table, f"want_{self.table}"):
             self.servers.warehouse.execute(f"CREATE TABLE IF NOT EXISTS {name} ({kinds})")
 
+    def plan(self, nul, **options):
+        """The table's page, read with these options."""
+        columns = read_columns(self.servers, self.table, self.case.known, **options)
+        for place, column in enumerate(columns[1:], 1):
+            columns[place] = replace(column, reading=replace(column.reading, **self.spoil))
+        return Page(self.servers, self.table, columns, self.servers.source.session.packet, nul)
+
     def check(self, rows):
-        """Store pairs of values; they must arrive as documented by each path."""
+        """Store pairs of values; they must arrive as documented by each path, portable and exact."""
         self.store(rows)
+        self.check_portable()
+        self.check_exact()
+
+    def check_portable(self):
+        """What is stored must arrive by both kinds of records, and in PostgreSQL; what is altered is counted."""
         promised = self.promise()
         lines, altered = self.page.read(JSON)
         wanted = {num: {"A": a and a.value, "B": b and b.value} for num, (a, b) in promised.items()}
@@ -173,7 +183,17 @@ class Delivery:
         path = self.folder / f"{self.table}.csv"
         self.page.write_csv(path, self.page.read(CSV)[0])
         assert self.differing_in_postgres(path, wanted) == [[], []]
-        assert self.differing_in_copy(path, promised) == {}
+
+    def check_exact(self):
+        """A copy that LOAD DATA makes of the rows must be the source's own to the last bit, and nothing is counted."""
+        path = self.folder / f"{self.table}.csv"
+        lines, altered = self.exact.read(CSV)
+        self.exact.write_csv(path, lines)
+        assert self.differing_in_copy(path) == {}
+        records, also_altered = self.exact.read(JSON)
+        write_records_as_csv(path, self.exact, records)
+        assert self.differing_in_copy(path) == {}
+        assert altered == also_altered == {}
 
     def store(self, rows):
         """Fill the source's table."""
@@ -203,23 +223,45 @@ class Delivery:
                 for a, b in (both, both[::-1])
             ]
 
-    def differing_in_copy(self, path, promised):
-        """Rows that LOAD DATA makes of the file and are not the source's own, but for what is altered on purpose."""
+    def differing_in_copy(self, path):
+        """Values that LOAD DATA makes of the file and are not the source's own."""
         copy = f"copy_{self.table}"
-        fields = ", ".join(c.name if c.name == "Num" else f"@{c.name}" for c in self.page.columns_sent)
+        fields = ", ".join(c.name if c.name == "Num" else f"@{c.name}" for c in self.exact.columns_sent)
         sets = ", ".join(f"{name} = {self.case.load.format(f'@{name}')}" for name in "AB")
         self.servers.ask(f"TRUNCATE {copy}")
         self.servers.ask(LOAD.format(path=path, table=copy, fields=fields, sets=sets))
         source, loaded = self.bits(self.table), self.bits(copy)
-        assert source.keys() == loaded.keys() == promised.keys()
+        assert source.keys() == loaded.keys()
         return {
-            (num, place): (source[num][place], loaded[num][place])
-            for num, values in promised.items()
+            (num, place): (value, loaded[num][place])
+            for num, values in source.items()
             for place, value in enumerate(values)
-            if source[num][place] != loaded[num][place] and not (value and value.altered)
+            if value != loaded[num][place]
         }
 
     def bits(self, table):
         """Text of each row that is equal where the stored values are, to the last bit."""
         same = ", ".join(self.case.same.format(name) for name in "AB")
         return {int(num): values for num, *values in self.servers.ask(f"SELECT Num, {same} FROM {table}")}
+
+
+def write_records_as_csv(path, page, lines):
+    """Write RECORD lines as a loader without files does: text quoted, whole numbers bare, NULL for null."""
+    names = [column.name for column in page.columns_sent]
+    rows = [",".join(map(write_field, record)) for record in read_objects(page, lines, names)]
+    path.write_text("\n".join([",".join(names), *rows, ""]), encoding="utf-8", newline="")
+
+
+def read_objects(page, lines, names):
+    """The values of RECORD messages by a plain reader of JSON, which makes floats of fractions."""
+    template = render_record_template("t", page.columns_sent, None, datetime.now(UTC))
+    messages = render_objects(template, lines).removesuffix("\n").split("\n")
+    return ([json.loads(message)["record"][name] for name in names] for message in messages)
+
+
+def write_field(value):
+    """A CSV field of a value as JSON has it."""
+    if value is None:
+        return "NULL"
+    assert isinstance(value, int | str)  # a float would not be exact
+    return str(value) if isinstance(value, int) else '"' + value.replace('"', '""') + '"'

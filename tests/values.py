@@ -36,10 +36,11 @@ class Sent:
 
 @dataclass(frozen=True)
 class Case:
-    """A type: what is tried on it, what must be sent, and how its CSV field goes into a copy of the table.
+    """A type: what is tried on it, what must be sent, and how an exact value goes into a copy of the table.
 
     `hard` is always tried. `view` is how a client reads the column ({} is its name), `load` the SQL that LOAD DATA
-    stores the field with, and `same` text that is equal where the stored bytes are.
+    stores the exact field with, and `same` text that is equal where the stored bytes are. `odd` are bytes that are no
+    text in the column's character set, which exact values hold as well.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Case:
     view: str = "{}"
     load: str = "{}"
     same: str = "CAST({} AS CHAR)"
+    odd: Sequence[bytes] = ()
 
 
 # Names that a table or column may have, each a trap of its own for whoever builds text from them.
@@ -278,8 +280,15 @@ HARD_BYTES = (
     ),
     bytes(range(256)),
 )
-MEMBERS = ("small", "it's", "back\\slash", "", "a b", "NULL", "null", "\u00e9", '"', "\\N", "!")
-FLAGS = ("a", "b' c", "\u00e9", "NULL", '"', "\\")
+# Bytes that a character set takes and does not know: what a client sees as `?`, and exact values hold as they are.
+ODD_BYTES = {
+    "cp1251": (b"A\x98B",),
+    "ascii": (b"\xff", b"A\x80"),
+    "sjis": (b"\x81\xad",),
+    "latin1": (bytes(range(1, 256)),),
+}
+MEMBERS = ("small", "it's", "back\\slash", "", "a b", "NULL", "null", "\u00e9", '"', "\\N", "!", "1")
+FLAGS = ("a", "b' c", "\u00e9", "NULL", '"', "\\", "2")
 DOCUMENTS = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(_CHARACTERS.filter(lambda c: c <= "\uffff"), max_size=6),
     lambda inner: (
@@ -326,7 +335,7 @@ def _integers() -> Iterator[Case]:
         yield Case(padded, padded, st.integers(0, 2**bits - 1), (0, 7, 2**bits - 1), send_integer)
     yield Case("tinyint(1)", "tinyint(1)", st.integers(-128, 127), (0, 1, 2, 127, -128), send_integer)
     known = KnownColumn("Value", logical="bool")
-    yield Case("known boolean", "tinyint", JUNK, (0, 1, 2, -1, 127, -128), send_boolean, known, load="{} = 'true'")
+    yield Case("known boolean", "tinyint", JUNK, (0, 1, 2, -1, 127, -128), send_boolean, known)
     hard = (0, 1901, 2024, 2155, "0", "00", 70, 69)
     yield Case("year", "year", st.integers(1901, 2155) | JUNK, hard, send_integer, load="CAST({} AS UNSIGNED)")
 
@@ -338,7 +347,7 @@ def _fractions() -> Iterator[Case]:
         "float unsigned zerofill": HARD_FLOATS,
         "float(7,2)": (0.0, 1.1, -99999.99, 0.01, 12345.67),
     }.items():
-        as_double = {"view": "CAST({} AS DOUBLE)", "same": "CAST({}+0e0 AS CHAR)"}
+        as_double = {"view": "CAST({} AS DOUBLE)", "same": "CAST({}*1e0 AS CHAR)"}
         yield Case(kind, kind, floats, hard, send_double, **as_double)
     for kind in ("double", "double unsigned zerofill", "double(20,5)"):
         yield Case(kind, kind, DOUBLES | JUNK, (*HARD_DOUBLES, 123456.789125), send_double)
@@ -367,32 +376,39 @@ def _texts() -> Iterator[Case]:
     made += [("varchar(255)", charset) for charset in (*sets, "utf8mb4 COLLATE utf8mb4_bin")]
     made += [("longtext", charset) for charset in ("utf8mb4", "latin1", "cp1251", "sjis")]
     for kind, charset in made:
-        yield _case(f"{kind} {charset}", f"{kind} CHARACTER SET {charset}", TEXTS | JUNK, WORDS, send_text)
+        ways = {} if charset.startswith(("utf8", "latin1")) else {"load": "FROM_BASE64({})"}
+        ways |= {"odd": ODD_BYTES.get(charset, ())}
+        yield _case(f"{kind} {charset}", f"{kind} CHARACTER SET {charset}", TEXTS | JUNK, WORDS, send_text, **ways)
     yield _case("json", "json", DOCUMENTS, HARD_DOCUMENTS, send_text)
+    as_number = {"load": "CAST({} AS UNSIGNED)", "same": "HEX({}|0)"}
     chosen = st.lists(st.sampled_from(FLAGS), max_size=6).map(",".join)
     for charset in ("utf8mb3", "latin1"):
         kind = f"enum({_quote_all(MEMBERS)}) CHARACTER SET {charset}"
         hard = (*MEMBERS, 0, 1, 99, "no member")
-        yield _case(f"enum {charset}", kind, st.sampled_from(MEMBERS) | JUNK, hard, send_text)
+        yield _case(f"enum {charset}", kind, st.sampled_from(MEMBERS) | JUNK, hard, send_text, **as_number)
         kind = f"set({_quote_all(FLAGS)}) CHARACTER SET {charset}"
-        yield _case(f"set {charset}", kind, chosen | JUNK, (*FLAGS, "", ",".join(FLAGS), 0, 63, "none"), send_text)
+        hard = (*FLAGS, "", ",".join(FLAGS), 0, 127, "none")
+        yield _case(f"set {charset}", kind, chosen | JUNK, hard, send_text, **as_number)
+    kind = f"set({_quote_all([f'm{number}' for number in range(63)])}, '')"
+    yield _case("set of 64", kind, st.integers(0, 2**64 - 1), (0, 1, 2**63, 2**64 - 1, ""), send_text, **as_number)
 
 
 def _quote_all(members: Sequence[str]) -> str:
     return ",".join("'" + member.replace("\\", "\\\\").replace("'", "''") + "'" for member in members)
 
 
-def _case(name: str, ddl: str, *about: Any, **ways: Any) -> Case:
+def _case(name: str, ddl: str, *about: Any, same: str = "HEX({})", **ways: Any) -> Case:
     """A type whose stored bytes HEX shows."""
-    return Case(name, ddl, *about, same="HEX({})", **ways)
+    return Case(name, ddl, *about, same=same, **ways)
 
 
 def _bytes() -> Iterator[Case]:
     for kind in ("binary(16)", "varbinary(255)", "tinyblob", "blob", "mediumblob", "longblob"):
         yield _case(kind, kind, st.binary(max_size=20), HARD_BYTES, send_bytes, load="FROM_BASE64({})")
-    ways = {"insert": "ST_GeomFromText(%s)", "load": "ST_GeomFromWKB(FROM_BASE64({}))"}
     for kind, values in SHAPES.items():
-        yield _case(kind, kind, values, HARD_SHAPES[kind], send_geometry, **ways)
+        for srid in ("", ", 4326"):
+            ways = {"insert": f"ST_GeomFromText(%s{srid})", "load": "FROM_BASE64({})"}
+            yield _case(f"{kind}{srid}", kind, values, HARD_SHAPES[kind], send_geometry, **ways)
 
 
 def _moments() -> Iterator[Case]:

@@ -83,6 +83,15 @@ PROPERTIES = th.PropertiesList(
         description="First run of an incremental stream: read rows changed since then only. Default: all rows.",
     ),
     th.Property(
+        "values",
+        th.StringType,
+        default="portable",
+        allowed_values=["portable", "exact"],
+        description="portable sends what any target can take, and counts what it maps; exact sends every value as the "
+        "source has it, for a MySQL replica: sentinel_dates, binary_encoding, nul_in_text and the conversions of "
+        "tables.yml then do nothing.",
+    ),
+    th.Property(
         "sentinel_dates",
         th.StringType,
         default="keep",
@@ -286,9 +295,7 @@ class Settings:
             keyless_tables=tuple(config["keyless_tables"]),
             tables_config=config.get("tables_config"),
             on_schema_change=config["on_schema_change"],
-            reading=ReadingOptions(
-                config["sentinel_dates"] == "keep", config["binary_encoding"], config["nul_in_text"]
-            ),
+            reading=_read_options(config),
             importance=tuple(config["importance"]),
             exact_names=config["names"] == "exact",
             reach=Reach(config["overlap_seconds"], config["overlap_keys"]),
@@ -304,6 +311,13 @@ class Settings:
             state_interval_seconds=config["state_interval_seconds"],
             batch_format=config["batch_format"],
         )
+
+
+def _read_options(config: Mapping[str, Any]) -> ReadingOptions:
+    """How values are written. Exact ones know no choice: what the other settings would alter is left as it is."""
+    if config["values"] == "exact":
+        return ReadingOptions(nul_in_text="keep", exact=True)
+    return ReadingOptions(config["sentinel_dates"] == "keep", config["binary_encoding"], config["nul_in_text"])
 
 
 def _read_limits(config: Mapping[str, Any]) -> PaceLimits:

@@ -418,7 +418,7 @@ class TableStream(SilentStream):
         unfinished = self._start.unfinished
         start = describe_start(self._stamp, self._begun_with, unfinished.version if unfinished else None)
         sent = {column.name: column.source for column in self._plan.columns}
-        told = Announcement(self._plan.facts, sent, is_exact=False, start=start)
+        told = Announcement(self._plan.facts, sent, self._run.settings.reading.exact, start)
         for message in super()._generate_schema_messages():
             if self._passes_through:
                 message.schema = announce(message.schema, message.key_properties, told)

@@ -7,18 +7,31 @@ purpose and counted, never silently: the server marks the rows that hold such a 
 from __future__ import annotations
 
 import re
-from base64 import b64encode
-from collections import Counter
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
-from enum import Enum
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from tap_opendental.errors import UnknownTypeError
+from tap_opendental.exact_types import choose_exact_reading
+from tap_opendental.moments import is_calendar_day
+from tap_opendental.readings import (
+    BYTES,
+    GEOMETRY,
+    INTEGER_BITS,
+    MOMENT_BYTES,
+    TEXT,
+    WORDS,
+    Kind,
+    Reading,
+    describe_text,
+    is_utf8,
+    read_length,
+    typed,
+)
 
 if TYPE_CHECKING:
+    from collections import Counter
+
     from tap_opendental.discovery.knowledge import KnownColumn
     from tap_opendental.discovery.model import Column
     from tap_opendental.discovery.table_config import ColumnOverride
@@ -28,22 +41,9 @@ ODD_BOOLEAN = "booleans stored as neither 0 nor 1, sent as true"
 ODD_TIME = "times of day outside 00:00-23:59:59 sent as NULL"
 SENTINEL_DATE = "dates 0001-01-01 sent as NULL"
 
-# Storage sizes of https://mariadb.com/docs/server/reference/data-types/numeric-data-types
-_INTEGER_BITS = {"tinyint": 8, "smallint": 16, "mediumint": 24, "int": 32, "integer": 32, "bigint": 64}
-# The longest text of each type in bytes; varchar and char count characters of up to four bytes.
-_TEXT_BYTES = {"tinytext": 255, "text": 65_535, "enum": 1_020, "set": 65_535}
-_LONG_TEXT = frozenset({"mediumtext", "longtext", "json"})
-_CHARACTERS = frozenset({"char", "varchar"})
-_WORDS = frozenset({"uuid", "inet4", "inet6"})
-_BYTES = frozenset({"binary", "varbinary", "tinyblob", "blob", "mediumblob", "longblob"})
-_GEOMETRY = frozenset({"geometry", "point", "linestring", "polygon", "geometrycollection", "geomcollection"})
-_GEOMETRY |= frozenset({"multipoint", "multilinestring", "multipolygon"})
 _SENTINEL = "0001-01-01"
 _TIME_OF_DAY = re.compile(r"([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d+)?")
-_LENGTH = re.compile(r"\((\d+)\)")
 _BIGINT_BITS = 63
-# A DECIMAL has up to 65 digits, a sign and a point; a DOUBLE's shortest text has 24 characters.
-_NUMBER_BYTES, _MOMENT_BYTES, _CHARACTER_BYTES = 70, 40, 4
 
 # A day that no calendar has: in the year zero, month or day zero, or beyond the month's last day (legal under
 # ALLOW_INVALID_DATES). LAST_DAY comes last: MySQL warns of month zero, which would fail the page (MariaDB does not).
@@ -53,52 +53,20 @@ _NO_MOMENT = "{0} = 0"  # a TIMESTAMP may be zero, is never partial, and begins 
 _NO_TIME_OF_DAY = "{0} NOT BETWEEN '00:00:00' AND '23:59:59.999999'"
 
 
-class Kind(Enum):
-    """How a value's text becomes a field of a line: what has to be put around it, and who does that."""
-
-    BARE = "bare"
-    """A number or a boolean: its text stands as it is."""
-    PLAIN = "plain"
-    """Text that holds nothing to escape: dates and times."""
-    TEXT = "text"
-    """Text that the server escapes, or this side where it is long."""
-    BYTES = "bytes"
-    """Bytes, which this side encodes: an expression beyond max_allowed_packet becomes NULL with only a warning."""
-
-
 NulInText = Literal["replace", "strip", "fail", "keep"]
-Mend = Callable[[str, Counter[str]], "str | None"]
 
 
 @dataclass(frozen=True)
 class ReadingOptions:
-    """Choices of the user that change values: sentinel dates kept or NULL, blobs as base64 or hex, NUL in text."""
+    """Choices of the user that change values: sentinel dates kept or NULL, blobs as base64 or hex, NUL in text.
+
+    `exact` sends every value as the source has it; the others are then as they are here.
+    """
 
     keep_sentinel_dates: bool = True
     binary_encoding: str = "base64"
     nul_in_text: NulInText = "replace"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How one column is read: its JSON Schema, and the SQL of its text, in which ``{0}`` is the quoted name.
-
-    `json_expression` is the text for JSON where it differs. `suspect` is an SQL condition: where it holds, `mend` has
-    the last word on the value's text, and counts what it alters. `max_bytes` bounds the text in UTF-8; None is no
-    bound worth the name, and such a column is read apart. `exact` numbers are no doubles. `note` names the choice that
-    the values depend on beside the column's type.
-    """
-
-    schema: Mapping[str, Any]
-    kind: Kind = Kind.BARE
-    expression: str = "{0}"
-    json_expression: str | None = None
-    nullable: bool = False
-    suspect: str | None = None
-    mend: Mend | None = None
-    max_bytes: int | None = _NUMBER_BYTES
     exact: bool = False
-    note: str = ""
 
 
 def choose_reading(
@@ -110,9 +78,12 @@ def choose_reading(
 ) -> Reading:
     """Choose how to read a column; UnknownTypeError names a column whose type is not known here.
 
-    `override` is a person's word in tables.yml, which is known to fit the column.
+    `override` is a person's word in tables.yml, which is known to fit the column; exact values take no notice of it.
     """
-    reading = _override(column, override) or _choose(column, known, options)
+    if options.exact:
+        reading = choose_exact_reading(column)
+    else:
+        reading = _override(column, override) or _choose(column, known, options)
     if reading is None:
         raise UnknownTypeError(
             f"column {table}.{column.name} has type {column.type!r}, which this version cannot read: "
@@ -126,11 +97,6 @@ def is_keyed_by_number(column: Column) -> bool:
     return column.base_type in {"float", "enum", "set", "bit"}
 
 
-def encode_bytes(value: bytes, encoding: str) -> str:
-    """Write bytes as base64 or hex."""
-    return value.hex() if encoding == "hex" else b64encode(value).decode("ascii")
-
-
 def _override(column: Column, override: ColumnOverride | None) -> Reading | None:
     """Read as a person decided: a tinyint as boolean, or a number rounded by the server, half away from zero."""
     if override is None or override.conversion_rule == "exclude":
@@ -139,7 +105,7 @@ def _override(column: Column, override: ColumnOverride | None) -> Reading | None
         return _boolean(column)
     number = "{0}+0e0" if column.base_type == "float" else "{0}"
     return Reading(
-        _typed(column, "number"),
+        typed(column, "number"),
         expression=f"ROUND({number}, {override.precision})",
         exact=column.base_type in {"decimal", "numeric"},
         note=f"rounded {override.precision}",
@@ -150,7 +116,7 @@ def _choose(column: Column, known: KnownColumn | None, options: ReadingOptions) 
     base = column.base_type
     if known is not None and known.is_boolean and base == "tinyint":
         return _boolean(column)
-    if base in _BYTES or base in _GEOMETRY:
+    if base in BYTES or base in GEOMETRY:
         return _binary(column, options)
     return _text(column, options) or _numeric(column) or _temporal(column, known, options)
 
@@ -158,7 +124,7 @@ def _choose(column: Column, known: KnownColumn | None, options: ReadingOptions) 
 def _boolean(column: Column) -> Reading:
     """True or false as text; an odd number stays itself until it is mended."""
     return Reading(
-        _typed(column, "boolean"),
+        typed(column, "boolean"),
         expression="CASE {0} WHEN 0 THEN 'false' WHEN 1 THEN 'true' ELSE {0} END",
         suspect="{0} NOT IN (0, 1)",
         mend=_mend_boolean,
@@ -170,17 +136,17 @@ def _numeric(column: Column) -> Reading | None:
     base = column.base_type
     # JSON knows no leading zeros; a sum drops those of ZEROFILL, and that of the year 0000.
     plain = "{0}+0" if "zerofill" in column.type.lower() else "{0}"
-    if base in _INTEGER_BITS:
+    if base in INTEGER_BITS:
         return Reading(_integer_schema(column), expression=plain)
     if base == "float":
         # Text of a FLOAT has 6 digits (16777216 reads 16777200); a sum is a DOUBLE and exact, on every version.
-        return Reading(_typed(column, "number"), expression="{0}+0e0")
+        return Reading(typed(column, "number"), expression="{0}+0e0")
     if base in {"double", "real"}:
-        return Reading(_typed(column, "number"), expression=plain)
+        return Reading(typed(column, "number"), expression=plain)
     if base in {"decimal", "numeric"}:
-        return Reading(_typed(column, "number"), expression=plain, exact=True)
+        return Reading(typed(column, "number"), expression=plain, exact=True)
     if base == "year":
-        return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2155}, expression="{0}+0")
+        return Reading(typed(column, "integer") | {"minimum": 0, "maximum": 2155}, expression="{0}+0")
     return _bit(column) if base == "bit" else None
 
 
@@ -194,10 +160,10 @@ def _temporal(column: Column, known: KnownColumn | None, options: ReadingOptions
             Kind.PLAIN,
             suspect=_NO_TIME_OF_DAY,
             mend=_mend_time_of_day,
-            max_bytes=_MOMENT_BYTES,
+            max_bytes=MOMENT_BYTES,
             note="time of day",
         )
-    return Reading(_typed(column, "string"), Kind.PLAIN, max_bytes=_MOMENT_BYTES) if base == "time" else None
+    return Reading(typed(column, "string"), Kind.PLAIN, max_bytes=MOMENT_BYTES) if base == "time" else None
 
 
 def _moment(base: str, options: ReadingOptions) -> Reading:
@@ -209,16 +175,13 @@ def _moment(base: str, options: ReadingOptions) -> Reading:
         json_expression=written,
         suspect=_NO_MOMENT if base == "timestamp" else _NO_DAY.replace("{first}", first),
         mend=partial(_mend_moment, options.keep_sentinel_dates),
-        max_bytes=_MOMENT_BYTES,
+        max_bytes=MOMENT_BYTES,
+        in_utc=base == "timestamp",
         note="" if options.keep_sentinel_dates else "no sentinels",
     )
 
 
 _TIMESTAMP_IN_JSON = "CONCAT(INSERT({0}, 11, 1, 'T'), '+00:00')"
-
-
-def _typed(column: Column, name: str) -> dict[str, Any]:
-    return {"type": [name, "null"] if column.nullable else [name]}
 
 
 def _nullable_text(text_format: str) -> dict[str, Any]:
@@ -231,29 +194,27 @@ def _integer_schema(column: Column) -> dict[str, Any]:
 
     Unsigned bigint goes as number: the stock target makes any integer above 2^31 a bigint, which ends at 2^63 - 1.
     """
-    bits = _INTEGER_BITS[column.base_type]
+    bits = INTEGER_BITS[column.base_type]
     if not column.unsigned:
-        return _typed(column, "integer") | {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
+        return typed(column, "integer") | {"minimum": -(2 ** (bits - 1)), "maximum": 2 ** (bits - 1) - 1}
     if bits > _BIGINT_BITS:
-        return _typed(column, "number")
-    return _typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}
+        return typed(column, "number")
+    return typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}
 
 
 def _text(column: Column, options: ReadingOptions) -> Reading | None:
-    base, schema = column.base_type, _typed(column, "string")
-    if base in _WORDS:  # IFNULL would make an address of the word NULL
-        return Reading(schema, Kind.PLAIN, expression="CAST({0} AS CHAR)", max_bytes=_MOMENT_BYTES)
-    length = _LENGTH.search(column.type) if base in _CHARACTERS else None
-    if length:
-        schema |= {"maxLength": int(length.group(1))}
-    elif base not in _TEXT_BYTES and base not in _LONG_TEXT and base not in _CHARACTERS:
+    base = column.base_type
+    if base in WORDS:  # IFNULL would make an address of the word NULL
+        return Reading(typed(column, "string"), Kind.PLAIN, expression="CAST({0} AS CHAR)", max_bytes=MOMENT_BYTES)
+    if base not in TEXT:
         return None
+    schema, longest = describe_text(column)
     return Reading(
         schema,
         Kind.TEXT,
         # Other character sets do not always mix in one CONCAT.
-        expression="{0}" if (column.collation or "utf8").startswith("utf8") else "CONVERT({0} USING utf8mb4)",
-        max_bytes=int(length.group(1)) * _CHARACTER_BYTES if length else _TEXT_BYTES.get(base),
+        expression="{0}" if is_utf8(column) else "CONVERT({0} USING utf8mb4)",
+        max_bytes=longest,
         note="" if options.nul_in_text == "replace" else f"NUL {options.nul_in_text}",
     )
 
@@ -261,20 +222,19 @@ def _text(column: Column, options: ReadingOptions) -> Reading | None:
 def _binary(column: Column, options: ReadingOptions) -> Reading:
     hexadecimal = options.binary_encoding == "hex"
     return Reading(
-        _typed(column, "string") | {"contentEncoding": "base16" if hexadecimal else "base64"},
+        typed(column, "string") | {"contentEncoding": "base16" if hexadecimal else "base64"},
         Kind.BYTES,
-        expression="ST_AsBinary({0})" if column.base_type in _GEOMETRY else "{0}",
+        expression="ST_AsBinary({0})" if column.base_type in GEOMETRY else "{0}",
         max_bytes=None,
         note="hex" if hexadecimal else "",
     )
 
 
 def _bit(column: Column) -> Reading:
-    length = _LENGTH.search(column.type)
-    bits = int(length.group(1)) if length else 1
+    bits = read_length(column) or 1
     if bits > _BIGINT_BITS:
-        return Reading(_typed(column, "number"), expression="{0}+0")
-    return Reading(_typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}, expression="{0}+0")
+        return Reading(typed(column, "number"), expression="{0}+0")
+    return Reading(typed(column, "integer") | {"minimum": 0, "maximum": 2**bits - 1}, expression="{0}+0")
 
 
 def _mend_boolean(text: str, odd: Counter[str]) -> str:
@@ -286,22 +246,13 @@ def _mend_boolean(text: str, odd: Counter[str]) -> str:
 def _mend_moment(keep_sentinel: bool, text: str, odd: Counter[str]) -> str | None:  # noqa: FBT001 - bound by partial
     """Return the text of a date or moment; None where the calendar has no such day, or the user wants no sentinel."""
     day = text[:10]
-    if not _is_calendar_day(day):
+    if not is_calendar_day(day):
         odd[ZERO_DATE] += 1
         return None
     if day == _SENTINEL and not keep_sentinel:
         odd[SENTINEL_DATE] += 1
         return None
     return text
-
-
-@lru_cache(maxsize=65_536)
-def _is_calendar_day(day: str) -> bool:
-    try:
-        date.fromisoformat(day)
-    except ValueError:
-        return False
-    return True
 
 
 def _mend_time_of_day(text: str, odd: Counter[str]) -> str | None:

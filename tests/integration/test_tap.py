@@ -474,7 +474,7 @@ def test_an_unknown_column_type_is_refused(mariadb_database, monkeypatch, capsys
     """A type that this version cannot read ends the run with its own code before any row."""
     with mariadb_database.engine.begin() as connection:
         connection.exec_driver_sql("CREATE TABLE later (Num bigint PRIMARY KEY, Value uuid)")
-    monkeypatch.setattr("tap_opendental.types._WORDS", frozenset())
+    monkeypatch.setattr("tap_opendental.types.WORDS", frozenset())
     command = start_command(tmp_path, config_of(sa.make_url(mariadb_database.reader_url)), "--discover")
     monkeypatch.setattr(sys, "argv", command)
     with pytest.raises(SystemExit) as ended:

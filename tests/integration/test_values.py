@@ -1,7 +1,8 @@
 """Any value of any type that the server takes arrives as documented, by every path.
 
-Four paths: RECORD lines that the server built, records of the SDK's loop, the CSV dialect read back by PostgreSQL's
-COPY, and by LOAD DATA into a copy of the table. What must arrive is told by tests/values.py from what a client sees.
+Portable values have three paths: RECORD lines that the server built, records of the SDK's loop, and the CSV dialect
+read back by PostgreSQL's COPY. What must arrive is told by tests/values.py from what a client sees. Exact values have
+two, files of CSV and RECORD lines, both read by LOAD DATA into a copy of the table that must be equal to the last bit.
 """
 
 import csv
@@ -26,12 +27,13 @@ from tests.integration.conftest import config_of
 from tests.values import CASES, HOSTILE_NAMES, Sent
 
 from opendental_analyze.sandbox.throw_away import mariadb_database, postgres_database
+from tap_opendental.announcing import FACTS
 from tap_opendental.connector import SourceAddress
 from tap_opendental.errors import OpenDentalError
 from tap_opendental.extraction.lines import CSV, JSON
 from tap_opendental.quoting import quote, quote_plain
+from tap_opendental.readings import Kind
 from tap_opendental.source import DamagedPageError, Source
-from tap_opendental.types import Kind
 
 ROWS = 20
 # Rows of two values to draw in all: 200,000 by `make test-values`, at random; without it the same 7,000 each time.
@@ -102,7 +104,8 @@ def test_sentinel_dates_become_null_on_request(name, servers, tmp_path):
         return Sent(None, altered=True) if stored.startswith("0001-01-01") else case.sent(stored)
 
     delivery = Delivery(servers, replace(case, sent=send), tmp_path, keep_sentinel_dates=False)
-    delivery.check([*hard_rows(case), ("2024-02-29 00:00:00", "2024-02-29 23:59:59")])
+    delivery.store([*hard_rows(case), ("2024-02-29 00:00:00", "2024-02-29 23:59:59")])
+    delivery.check_portable()
 
 
 @pytest.mark.parametrize(
@@ -125,14 +128,75 @@ def test_a_spoiled_reading_is_noticed(name, spoil, servers, tmp_path):
     """The control: each of these ways to read a type, most of them the usual ones, fails the comparison above."""
     case = BY_NAME[name]
     with pytest.raises((AssertionError, TypeError, ValueError, OpenDentalError, psycopg.Error)):
-        Delivery(servers, case, tmp_path, spoil).check(hard_rows(case))
+        deliver(Delivery(servers, case, tmp_path, spoil), case).check_portable()
+
+
+def deliver(delivery, case):
+    """Store the case's hard values."""
+    delivery.store(hard_rows(case))
+    return delivery
+
+
+@pytest.mark.parametrize(
+    ("name", "spoil"),
+    [
+        ("float", {"expression": "{0}"}),
+        ("float", {"kind": Kind.BARE}),
+        ("double", {"expression": "ROUND({0}, 10)"}),
+        ("bit(17)", {"expression": "HEX({0})"}),
+        ("enum utf8mb3", {"expression": "{0}", "kind": Kind.TEXT}),
+        ("set utf8mb3", {"expression": "{0}", "kind": Kind.TEXT}),
+        ("point, 4326", {"expression": "ST_AsBinary({0})"}),
+        ("varchar(255) cp1251", {"expression": "{0}", "kind": Kind.TEXT}),
+        ("datetime(6)", {"expression": "DATE_FORMAT({0}, '%%Y-%%m-%%d %%H:%%i:%%s')"}),
+        ("time(3)", {"expression": "TIME_FORMAT({0}, '%%H:%%i:%%s')"}),
+    ],
+)
+def test_a_spoiled_exact_reading_is_noticed(name, spoil, servers, tmp_path):
+    """The control: read in any of these ways, the copy is not the source's to the last bit."""
+    case = BY_NAME[name]
+    with pytest.raises((AssertionError, OpenDentalError, pymysql.Error)):
+        deliver(Delivery(servers, case, tmp_path, spoil), case).check_exact()
+
+
+@pytest.mark.parametrize("name", ["year", "bit(17)", "enum utf8mb3", "set utf8mb3", "blob", "point, 4326"])
+def test_a_field_stored_as_its_text_is_noticed(name, servers, tmp_path):
+    """The control: without the documented expression LOAD DATA makes other values of these types."""
+    case = replace(BY_NAME[name], load="{}")
+    with pytest.raises((AssertionError, pymysql.Error)):
+        deliver(Delivery(servers, case, tmp_path), case).check_exact()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["date", "datetime", "timestamp", "known time of day", "known boolean", "varchar(255) utf8mb3", "decimal(65,30)"],
+)
+def test_portable_values_are_no_exact_ones(name, servers, tmp_path):
+    """The control: what portable values map, or JSON makes a float of, is missed in a copy of them."""
+    case = BY_NAME[name]
+    delivery = deliver(Delivery(servers, case, tmp_path), case)
+    delivery.exact = delivery.page
+    with pytest.raises((AssertionError, pymysql.Error)):
+        delivery.check_exact()
+
+
+@pytest.mark.parametrize("name", [case.name for case in CASES if case.odd])
+def test_bytes_that_are_no_character_are_exact(name, servers, tmp_path):
+    """Bytes that the column's character set takes and does not know arrive in a copy as they are."""
+    case = BY_NAME[name]
+    delivery = Delivery(servers, case, tmp_path)
+    servers.ask(f"TRUNCATE {delivery.table}")
+    for number, odd in enumerate(case.odd):
+        servers.ask(f"INSERT INTO {delivery.table} VALUES ({number}, x'{odd.hex()}', x'{odd.hex()}')")
+    assert [a for a, _ in delivery.bits(delivery.table).values()] == [odd.hex().upper() for odd in case.odd]
+    delivery.check_exact()
 
 
 def test_nul_that_is_kept_is_noticed(servers, tmp_path):
     """The control: NUL left in text reaches neither PostgreSQL nor the promise."""
     case = BY_NAME["varchar(255) utf8mb3"]
     with pytest.raises(AssertionError):
-        Delivery(servers, case, tmp_path, nul="keep").check(hard_rows(case))
+        deliver(Delivery(servers, case, tmp_path, nul="keep"), case).check_portable()
 
 
 # --- names ------------------------------------------------------------------------------------------------------------
@@ -268,6 +332,25 @@ def test_long_values_at_the_packets_limit_arrive(name, dialect, servers):
     assert character is None or [len(value) for (value,) in stored] == [*lengths]
 
 
+@pytest.mark.parametrize("name", ["cp1251", "linestring"])
+def test_long_exact_values_at_the_packets_limit_arrive(name, servers):
+    """Text of another character set, and a shape with its SRID, are read as bytes, however long they are."""
+    make = {
+        "cp1251": ("longtext CHARACTER SET cp1251", "REPEAT('\u0416', {0})", "CAST(A AS BINARY)"),
+        "linestring": (*LONG["linestring"][:2], "A"),
+    }
+    lengths = (PACKET - 1, PACKET, PACKET + 1, 10 * PACKET)
+    kind, value, stored = make[name]
+    servers.ask(f"CREATE OR REPLACE TABLE deep (Num int PRIMARY KEY, A {kind})")
+    for number, length in enumerate(lengths):
+        servers.ask(f"INSERT INTO deep VALUES ({number}, {value.format(length)})")
+    with servers.another_session(PACKET):
+        page = Page(servers, "deep", read_columns(servers, "deep", exact=True), PACKET)
+        lines, _ = page.read(CSV)
+    stored = servers.ask(f"SELECT {stored} FROM deep ORDER BY Num")
+    assert [CSV.split(line)[1] for line in lines] == [f'"{b64encode(value).decode()}"' for (value,) in stored]
+
+
 def write(dialect, name, value):
     """A field as documented, of what a client sees."""
     if isinstance(value, bytes):
@@ -294,11 +377,29 @@ def test_the_fast_path_and_the_sdks_path_send_the_same(practice, run_tap):
     assert sum(len(messages) for messages in fast.values()) > 20_000
 
 
+def test_both_paths_send_the_same_exact_values(practice, run_tap):
+    """With `values: exact` as well, of a table of all types, one of the practice and a log."""
+    exact = {**practice.config, "values": "exact", "tables": ["zz_alltypes", "patient", "securitylog"]}
+    slow = {"flattening_enabled": True, "flattening_max_depth": 1}
+    fast, sdk = (read_streams(run_tap({**exact, **more}).stdout) for more in ({}, slow))
+    assert fast == sdk
+    assert {name: len(messages) > 2 for name, messages in fast.items()} == dict.fromkeys(exact["tables"], True)
+    kinds = {name: each["type"] for name, each in fast["patient"][0]["schema"]["properties"].items()}
+    assert (kinds["Birthdate"], kinds["DateTStamp"], kinds["BalTotal"]) == (["string"], ["string"], ["string"])
+
+
 def read_streams(output):
-    """The messages of each stream but STATE, without what differs from run to run; fractions as Decimal."""
+    """The messages of each stream but STATE, without what differs from run to run; fractions as Decimal.
+
+    Facts of tables are left out: what goes through a stream map is not the table's any more.
+    """
     streams = {}
     for line in output.removesuffix("\n").split("\n"):
         message = json.loads(line, parse_float=Decimal)
+        if message["type"] == "SCHEMA":
+            message["schema"].pop(FACTS)
+            for schema in message["schema"]["properties"].values():
+                schema.pop(FACTS, None)
         if message["type"] != "STATE":
             facts = {name: value for name, value in message.items() if name not in {"time_extracted", "version"}}
             streams.setdefault(message["stream"], []).append({**facts, "stream": None})

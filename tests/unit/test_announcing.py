@@ -57,7 +57,7 @@ def test_the_start_stands_on_the_key_as_well():
 
 @pytest.mark.parametrize(("key", "place"), [(["Note"], "Note"), ([], "Visit_Num"), (None, "Visit_Num")])
 def test_a_mapped_stream_tells_its_start_alone(key, place):
-    """What a stream map makes is no longer the table's: no facts, but the start; without a key on the first property."""
+    """What a stream map makes is not the table any more: the start alone; without a key on the first property."""
     start = describe_start(STAMP, BOOKMARK, None)
     schema = announce_start(SCHEMA, key, start)
     assert schema[FACTS] == {"start": start}

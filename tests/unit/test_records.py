@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tap_opendental.extraction.lines import CSV, JSON, Column
+from tap_opendental.readings import Reading
 from tap_opendental.records import (
     describe_extraction,
     render_objects,
@@ -14,7 +15,6 @@ from tap_opendental.records import (
     render_template,
     write_records,
 )
-from tap_opendental.types import Reading
 from tap_opendental.writers import BatchWriter, RecordWriter
 
 NAMES = ["plain", "%s", "%(x)s", "100%", "{0}", "a`b", 'say "no"', "back\\slash", "tab\there", "naïve 表", "🦷", "a,b"]

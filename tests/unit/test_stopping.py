@@ -75,7 +75,7 @@ WRITER = """
 import signal, sys
 from tap_opendental import records, stopping
 from tap_opendental.extraction.lines import Column
-from tap_opendental.types import Reading
+from tap_opendental.readings import Reading
 
 way, stopping.GRACE_SECONDS = sys.argv[1], float(sys.argv[2])
 request = stopping.StopRequest()

@@ -8,15 +8,14 @@ from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.model import Column
 from tap_opendental.discovery.table_config import ColumnOverride
 from tap_opendental.errors import UnknownTypeError
+from tap_opendental.readings import Kind, encode_bytes
 from tap_opendental.types import (
     ODD_BOOLEAN,
     ODD_TIME,
     SENTINEL_DATE,
     ZERO_DATE,
-    Kind,
     ReadingOptions,
     choose_reading,
-    encode_bytes,
     is_keyed_by_number,
 )
 

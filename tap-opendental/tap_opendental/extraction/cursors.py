@@ -5,18 +5,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tap_opendental.extraction.lines import MARK
-from tap_opendental.types import Kind
+from tap_opendental.moments import is_calendar_day
+from tap_opendental.readings import Kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from tap_opendental.bookmarks import Cursor
     from tap_opendental.extraction.lines import Column, Dialect
-    from tap_opendental.types import Reading
+    from tap_opendental.readings import Reading
 
 
 def read_cursors(dialect: Dialect, reading: Reading) -> Callable[[list[str]], list[Cursor | None]]:
-    """Return a function from lines to cursors: ISO 8601 text, UTC with its offset, or whole numbers; None for NULL."""
+    """Return a function from lines to cursors: ISO 8601 text, UTC with its offset, or whole numbers; None for NULL.
+
+    Where values are not mended, a moment that no calendar has is none, either.
+    """
     separator, null = dialect.separator, dialect.null
 
     def read_fields(lines: list[str]) -> list[str]:
@@ -25,10 +29,18 @@ def read_cursors(dialect: Dialect, reading: Reading) -> Callable[[list[str]], li
 
     if reading.kind is Kind.BARE:
         return lambda lines: [int(field) for field in read_fields(lines)]
-    if dialect.plain_quote:
+    if dialect.plain_quote and reading.json_expression:
         return lambda lines: [None if field == null else field[1:-1] for field in read_fields(lines)]
-    offset = "+00:00" if "+00:00" in (reading.json_expression or "") else ""
+    offset = "+00:00" if reading.in_utc else ""
+    if reading.suspect is None:
+        quote = dialect.plain_quote
+        return lambda lines: [_read_any_moment(field.strip(quote), offset) for field in read_fields(lines)]
     return lambda lines: _read_moments(read_fields(lines), null, offset)
+
+
+def _read_any_moment(field: str, offset: str) -> str | None:
+    """Make ISO 8601 of a moment that nobody mended: one that no calendar has is none, and neither is NULL."""
+    return field.replace(" ", "T") + offset if is_calendar_day(field[:10]) else None
 
 
 def _read_moments(fields: list[str], null: str, offset: str) -> list[Cursor | None]:

@@ -19,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 
 from tap_opendental.errors import ValueRefusedError
 from tap_opendental.quoting import quote
-from tap_opendental.types import Kind, encode_bytes
+from tap_opendental.readings import Kind, encode_bytes
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Callable, Iterable, Sequence
 
-    from tap_opendental.types import Mend, NulInText, Reading
+    from tap_opendental.readings import Mend, Reading
+    from tap_opendental.types import NulInText
 
 NUL = "values of text held U+0000"
 MARK = "!"  # no field of either dialect begins with it
