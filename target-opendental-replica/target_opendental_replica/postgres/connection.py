@@ -1,0 +1,89 @@
+"""The only place that opens a connection to PostgreSQL: UTC, UTF-8, TLS as the settings say, names always qualified."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from target_opendental_replica.errors import UnreachableError
+from target_opendental_replica.postgres.errors import translate_login, translated
+
+if TYPE_CHECKING:
+    from target_opendental_replica.settings import Address, Settings, Tls
+
+_PROGRAM = "target-opendental-replica"
+_MILLISECONDS = 1000
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+def connect(settings: Settings) -> Connection:
+    """Open a connection; UnreachableError, AccessDeniedError or NotFoundError say why there is none."""
+    address = settings.address
+    where = f"PostgreSQL at {address.host}:{address.port}"
+    try:
+        connection = psycopg.connect(**_arguments(address))
+    except psycopg.Error as error:
+        raise translate_login(error, where) from None
+    try:
+        _require_encryption(connection, address.tls, where)
+        with translated(where):
+            _prepare(connection, settings)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _arguments(address: Address) -> dict[str, Any]:
+    return {
+        "host": address.host,
+        "port": address.port,
+        "user": address.user,
+        "password": address.password,
+        "dbname": address.database,
+        "connect_timeout": address.connect_timeout,
+        "application_name": _PROGRAM,
+        "client_encoding": "UTF8",
+        "gssencmode": "disable",
+        "options": "",
+        # A server that vanished is noticed within a minute, in the middle of a statement too.
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "tcp_user_timeout": 60 * _MILLISECONDS,
+        "prepare_threshold": None,  # tables change their columns between two statements
+        **_tls_arguments(address.tls),
+    }
+
+
+def _tls_arguments(tls: Tls) -> dict[str, str]:
+    certificate = {"sslcert": tls.cert, "sslkey": tls.key} if tls.cert and tls.key else {}
+    if tls.ca:
+        return {"sslmode": "verify-full", "sslrootcert": tls.ca, **certificate}
+    return {"sslmode": "require" if tls.required else "prefer", **certificate}
+
+
+def _require_encryption(connection: Connection, tls: Tls, where: str) -> None:
+    if (tls.ca or tls.required) and not connection.pgconn.ssl_in_use:
+        raise UnreachableError(f"{where}: the connection is not encrypted, which ssl_ca or ssl_required asks for")
+
+
+def _prepare(connection: Connection, settings: Settings) -> None:
+    """Set what results depend on, whatever the role's or the database's own defaults are."""
+    values = {
+        "timezone": "UTC",
+        "datestyle": "ISO, YMD",
+        "search_path": "",
+        "standard_conforming_strings": "on",
+        "client_min_messages": "warning",
+        "bytea_output": "hex",
+        "lock_timeout": str(max(settings.lock_wait_seconds, 1) * _MILLISECONDS),
+        "statement_timeout": str(settings.address.read_timeout * _MILLISECONDS),
+        "idle_in_transaction_session_timeout": "0",
+        "jit": "off",  # compiling the 45 comparisons of a merge costs more than they do
+    }
+    for name, value in values.items():
+        connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
+    connection.commit()

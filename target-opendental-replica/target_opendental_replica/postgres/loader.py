@@ -1,0 +1,222 @@
+"""One stream's table while a run writes it: loaded by COPY, merged by key, replaced by versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from target_opendental_replica.postgres import statements
+from target_opendental_replica.postgres.activation import Activation
+from target_opendental_replica.postgres.catalog import read_table
+from target_opendental_replica.postgres.errors import translated
+from target_opendental_replica.postgres.names import choose_gathered, choose_stage
+from target_opendental_replica.postgres.registry import Versions
+from target_opendental_replica.postgres.stage import Loading, Stage
+from target_opendental_replica.warehouse import Counts
+
+if TYPE_CHECKING:
+    from psycopg.sql import Composable, Composed
+
+    from target_opendental_replica.batches import Batch
+    from target_opendental_replica.positions import Position
+    from target_opendental_replica.postgres.connection import Connection
+    from target_opendental_replica.postgres.model import Table, Wanted
+    from target_opendental_replica.postgres.registry import Registry
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What a run knows of a stream: names, what it needs, and when the run began (milliseconds since 1970)."""
+
+    name: str
+    schema: str
+    table: str
+    wanted: Wanted
+    hard_delete: bool
+    started_at: int
+
+    @property
+    def where(self) -> str:
+        """The stream, for an error."""
+        return f"stream {self.name}, table {self.schema}.{self.table}"
+
+
+@dataclass
+class Destination:
+    """A table that takes rows. `is_direct` until rows of a key may be there: then they are merged."""
+
+    name: str
+    quoted: Composable
+    facts: Table
+    is_direct: bool
+    has_readers: bool
+
+
+class PostgresLoader:
+    """A `StreamLoader`. The stream's table has to fit already, and its lock to be held."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        stream: Stream,
+        registry: Registry,
+        *,
+        table: Table,
+        versions: Versions,
+        held: Position | None,
+    ) -> None:
+        self.held = held
+        self._connection, self._stream, self._registry = connection, stream, registry
+        self._versions = versions
+        self._loading = Loading(connection, stream.name)
+        self._stage = Stage(connection, choose_stage(stream.table), stream.wanted)
+        self._staged_for: Destination | None = None
+        self._counts = Counts()
+        quoted = statements.qualify(stream.schema, stream.table)
+        [(is_filled,)] = connection.execute(statements.is_filled(quoted)).fetchall()
+        is_direct = not is_filled and self._is_as_wanted(table)
+        self._table = Destination(stream.table, quoted, table, is_direct, has_readers=True)
+        self._gathered = self._find_gathered()
+
+    def load(self, batch: Batch) -> None:
+        """Take a batch: into the table itself while no row can be there twice, else into the stage."""
+        with translated(self._stream.where):
+            destination = self._choose(batch.version)
+            if self._staged_for is not destination:
+                self._flush()
+            values = self._choose_values(batch)
+            if not (self._fits_directly(destination, batch) and self._copy(destination, batch, values)):
+                destination.is_direct = False
+                self._staged_for = destination
+                self._stage.take(batch, values, self._loading)
+
+    def activate(self, version: int) -> None:
+        """Make the gathered rows the table: see `Activation`."""
+        if not self._versions.is_newer(version):
+            return
+        with translated(self._stream.where):
+            self._flush()
+            gathered = self._gathered if self._versions.gathered == version else None
+            activation = Activation(self._connection, self._stream, self._table)
+            self._counts += activation.take(gathered)
+            self._drop_gathered()
+            self._versions = Versions(active=version)
+            self._registry.save_versions(self._stream.name, self._stream.table, self._versions)
+
+    def settle(self, position: Position | None) -> Counts:
+        """Merge, save the position and commit, all in one transaction."""
+        with translated(self._stream.where):
+            self._flush()
+            if position is not None:
+                self._registry.save_position(self._stream.name, position)
+            self._connection.commit()
+        counts, self._counts = self._counts, Counts()
+        return counts
+
+    def _choose(self, version: int | None) -> Destination:
+        if version is None or not self._versions.is_newer(version):
+            return self._table
+        if self._gathered is None or self._versions.gathered != version:
+            self._flush()
+            self._gathered = self._gather(version)
+        return self._gathered
+
+    def _gather(self, version: int) -> Destination:
+        """Begin a new version; what was gathered of another one, never activated, goes."""
+        self._drop_gathered()
+        quoted = self._quote_gathered()
+        key = self._table.facts.key or self._stream.wanted.key
+        self._connection.execute(statements.create_like(quoted, self._table.quoted, key))
+        self._versions = replace(self._versions, gathered=version)
+        self._registry.save_versions(self._stream.name, self._stream.table, self._versions)
+        found = self._find_gathered()
+        if found is None:
+            raise LookupError(choose_gathered(self._stream.table))
+        return found
+
+    def _find_gathered(self) -> Destination | None:
+        if self._versions.gathered is None:
+            return None
+        name = choose_gathered(self._stream.table)
+        facts = read_table(self._connection, self._stream.schema, name)
+        if facts is None:
+            return None
+        return Destination(name, self._quote_gathered(), facts, self._is_as_wanted(facts), has_readers=False)
+
+    def _drop_gathered(self) -> None:
+        self._connection.execute(statements.drop_table(self._quote_gathered()))
+        self._gathered = None
+
+    def _quote_gathered(self) -> Composable:
+        return statements.qualify(self._stream.schema, choose_gathered(self._stream.table))
+
+    def _is_as_wanted(self, table: Table) -> bool:
+        """True where COPY can write into the table itself: each column has the type of its property."""
+        return self._stream.wanted.kinds.items() <= table.kinds.items()
+
+    def _fits_directly(self, destination: Destination, batch: Batch) -> bool:
+        return destination.is_direct and self._stream.wanted.source.keys() >= set(batch.columns)
+
+    def _copy(self, destination: Destination, batch: Batch, values: dict[str, object]) -> bool:
+        rows = self._loading.copy_direct(
+            destination.quoted, destination.name, batch, values, has_readers=destination.has_readers
+        )
+        if rows is not None and destination is self._table:
+            self._counts += Counts(inserted=rows)
+        return rows is not None
+
+    def _choose_values(self, batch: Batch) -> dict[str, object]:
+        """What stock adds to each row but the mark of deletion; of one batch they are the same."""
+        if not self._stream.wanted.metadata:
+            return {}
+        now = datetime.now(UTC).replace(tzinfo=None)
+        return {
+            "_sdc_extracted_at": batch.extracted_at.astimezone(UTC).replace(tzinfo=None),
+            "_sdc_received_at": now,
+            "_sdc_batched_at": now,
+            "_sdc_sequence": round(now.replace(tzinfo=UTC).timestamp() * 1000),
+            "_sdc_table_version": batch.version,
+            "_sdc_sync_started_at": self._stream.started_at,
+        }
+
+    def _flush(self) -> None:
+        """Merge what is staged."""
+        destination, self._staged_for = self._staged_for, None
+        if destination is None or not self._stage.is_filled:
+            return
+        merge = self._merge_into(destination)
+        counts = self._merge(merge, destination) if merge.key else Counts(inserted=self._run(merge.append()))
+        if destination is self._table:
+            self._counts += counts
+        self._stage.clear()
+
+    def _merge_into(self, destination: Destination) -> statements.Merge:
+        wanted = self._stream.wanted
+        return statements.Merge(
+            destination.quoted,
+            self._stage.table,
+            source=tuple(wanted.source),
+            metadata=tuple(wanted.metadata),
+            key=wanted.key,
+            kinds=destination.facts.kinds,
+            origin_kinds=self._stage.kinds,
+        )
+
+    def _merge(self, merge: statements.Merge, destination: Destination) -> Counts:
+        self._stage.keep_last()
+        deleted = self._delete(merge, destination) if self._stage.has_marks else 0
+        [(rows,)] = self._connection.execute(statements.count(self._stage.table)).fetchall()
+        updated = self._run(merge.update())
+        inserted = self._run(merge.insert())
+        return Counts(inserted, updated, rows - updated - inserted, deleted)
+
+    def _delete(self, merge: statements.Merge, destination: Destination) -> int:
+        """Delete or mark; of a version that is being gathered rows are deleted, and marked when it is activated."""
+        deletes = self._stream.hard_delete or destination is not self._table
+        deleted = self._run(merge.delete_marked() if deletes else merge.mark_marked())
+        self._run(merge.forget_marked())
+        return deleted
+
+    def _run(self, statement: Composed) -> int:
+        return self._connection.execute(statement).rowcount

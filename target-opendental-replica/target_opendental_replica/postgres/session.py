@@ -1,0 +1,190 @@
+"""One connection: locks streams, makes their tables fit, and hands out loaders."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from psycopg.sql import SQL, Identifier, Literal
+
+from target_opendental_replica.errors import LockedError, MissingRowsError
+from target_opendental_replica.postgres import statements
+from target_opendental_replica.postgres.catalog import read_table
+from target_opendental_replica.postgres.errors import translated
+from target_opendental_replica.postgres.fitting import Fitting
+from target_opendental_replica.postgres.loader import PostgresLoader, Stream
+from target_opendental_replica.postgres.model import TABLE_VERSION, Table
+from target_opendental_replica.postgres.names import choose_gathered, choose_lock, choose_table
+from target_opendental_replica.postgres.registry import Registry, Versions
+from target_opendental_replica.postgres.types import INTEGERS
+from target_opendental_replica.postgres.wanted import choose_wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from psycopg.sql import Composed
+
+    from target_opendental_replica.positions import Position
+    from target_opendental_replica.postgres.connection import Connection
+    from target_opendental_replica.settings import Settings
+    from target_opendental_replica.stream_facts import StreamFacts
+
+_LOCK_STEP = 0.2
+_HOLDER = """
+SELECT pid FROM pg_catalog.pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1
+AND classid::bigint = (%(lock)s >> 32) & 4294967295 AND objid::bigint = %(lock)s & 4294967295
+AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database())
+"""
+
+
+class PostgresSession:
+    """A `Session`. `started_at` is when the run began, in milliseconds since 1970."""
+
+    def __init__(self, connection: Connection, settings: Settings, started_at: int) -> None:
+        self._connection, self._settings, self._started_at = connection, settings, started_at
+        self._registry = Registry(connection, settings.schema)
+
+    def prepare(self) -> None:
+        """Make sure of the schema and the target's own tables."""
+        with translated(f"schema {self._settings.schema}"):
+            self._registry.prepare()
+
+    def open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> PostgresLoader:
+        """Lock the stream and make its table fit; what that changed is committed when this returns."""
+        stream = Stream(
+            name=facts.stream,
+            schema=self._settings.schema,
+            table=choose_table(facts.stream),
+            wanted=choose_wanted(facts, adds_metadata=self._settings.adds_metadata),
+            hard_delete=self._settings.hard_delete,
+            started_at=self._started_at,
+        )
+        with translated(stream.where):
+            self._lock(stream)
+            try:
+                loader = self._open(stream, facts, notify)
+                self._connection.commit()
+            except BaseException:
+                if not self._connection.broken:
+                    self._connection.rollback()
+                raise
+        return loader
+
+    def read_positions(self) -> Mapping[tuple[str, str], Position]:
+        """Return all positions that the target's own table has."""
+        with translated(f"schema {self._settings.schema}"):
+            positions = self._registry.read_positions()
+            self._connection.commit()
+        return positions
+
+    def save_position(self, stream: str, position: Position) -> None:
+        """Save the position of a stream that is not open, and commit it."""
+        with translated(f"stream {stream}"):
+            self._registry.save_position(stream, position)
+            self._connection.commit()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _open(self, stream: Stream, facts: StreamFacts, notify: Callable[[str], None]) -> PostgresLoader:
+        fitting = self._fit(stream.table, notify)
+        table = read_table(self._connection, stream.schema, stream.table)
+        versions = self._registry.read_versions(stream.name)
+        if table is None:
+            versions = self._begin(stream)
+            table = fitting.create(stream.wanted)
+        else:
+            table = fitting.fit(table, stream.wanted)
+            versions = versions or self._take_over(stream, table, facts)
+            self._fit_gathered(stream, versions)
+        held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
+        _check_start(facts, versions, held)
+        return PostgresLoader(self._connection, stream, self._registry, table=table, versions=versions, held=held)
+
+    def _begin(self, stream: Stream) -> Versions:
+        """Begin with nothing, whatever is remembered of a table that someone has dropped."""
+        self._registry.forget(stream.name)
+        self._connection.execute(statements.drop_table(_quote_gathered(stream)))
+        self._registry.save_versions(stream.name, stream.table, Versions())
+        return Versions()
+
+    def _take_over(self, stream: Stream, table: Table, facts: StreamFacts) -> Versions:
+        """Take over what stock target-postgres loaded: its newest version is the active one.
+
+        Unless the tap goes on with that one: then it is not whole, and its rows count as gathered.
+        """
+        versions = self._read_stock_versions(stream, table)
+        newest = versions[0] if versions else None
+        found = Versions(active=newest)
+        if newest is not None and facts.start is not None and facts.start.version == newest:
+            found = Versions(active=versions[1] if len(versions) > 1 else None, gathered=newest)
+            self._copy_stock_version(stream, table, newest)
+        self._registry.save_versions(stream.name, stream.table, found)
+        return found
+
+    def _read_stock_versions(self, stream: Stream, table: Table) -> list[int]:
+        """The two newest versions, newest first."""
+        if table.kinds.get(TABLE_VERSION) not in INTEGERS:
+            return []
+        query = SQL("SELECT DISTINCT {0} FROM {1} WHERE {0} IS NOT NULL ORDER BY {0} DESC LIMIT 2").format(
+            Identifier(TABLE_VERSION), statements.qualify(stream.schema, stream.table)
+        )
+        return [version for (version,) in self._connection.execute(query)]
+
+    def _copy_stock_version(self, stream: Stream, table: Table, version: int) -> None:
+        source, gathered = statements.qualify(stream.schema, stream.table), _quote_gathered(stream)
+        self._connection.execute(statements.drop_table(gathered))
+        self._connection.execute(statements.create_like(gathered, source, table.key or stream.wanted.key))
+        query = SQL("INSERT INTO {} SELECT * FROM {} WHERE {} = {}")
+        self._connection.execute(query.format(gathered, source, Identifier(TABLE_VERSION), Literal(version)))
+
+    def _fit_gathered(self, stream: Stream, versions: Versions) -> None:
+        """A pass that goes on over a change of structure finds its gathered rows changed alike."""
+        name = choose_gathered(stream.table)
+        gathered = read_table(self._connection, stream.schema, name) if versions.gathered is not None else None
+        if gathered is not None:
+            self._fit(name, lambda _: None).fit(gathered, stream.wanted)
+
+    def _fit(self, table: str, notify: Callable[[str], None]) -> Fitting:
+        drops = self._settings.drops_columns
+        return Fitting(self._connection, self._settings.schema, table, drops_columns=drops, notify=notify)
+
+    def _lock(self, stream: Stream) -> None:
+        lock = choose_lock(stream.schema, stream.table)
+        until = time.monotonic() + self._settings.lock_wait_seconds
+        while not self._try_lock(lock):
+            if time.monotonic() >= until:
+                raise LockedError(
+                    f"{stream.where}: {self._describe_holder(lock)} writes it: wait for its end, or stop it"
+                )
+            time.sleep(_LOCK_STEP)
+
+    def _try_lock(self, lock: int) -> bool:
+        [(is_ours,)] = self._connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (lock,)).fetchall()
+        self._connection.commit()
+        return bool(is_ours)
+
+    def _describe_holder(self, lock: int) -> str:
+        found = self._connection.execute(_HOLDER, {"lock": lock}).fetchone()
+        self._connection.commit()
+        return "another run" + (f" (process {found[0]} of the server)" if found else "")
+
+
+def _check_start(facts: StreamFacts, versions: Versions, held: Position | None) -> None:
+    """Refuse to go on with a version whose rows are elsewhere.
+
+    Where the position that is held is exactly the start, and nothing was gathered, nothing had been sent.
+    """
+    start = facts.start
+    if start is None or not versions.is_newer(start.version) or versions.gathered == start.version:
+        return
+    if held is None or held.serial != start.serial:
+        raise MissingRowsError(
+            f"stream {facts.stream}: the tap goes on with version {start.version}, whose first rows are not here: "
+            "they were loaded elsewhere, or lost with a restored database"
+        )
+
+
+def _quote_gathered(stream: Stream) -> Composed:
+    return statements.qualify(stream.schema, choose_gathered(stream.table))
