@@ -39,7 +39,9 @@ def quote(identifier: str) -> str:
     return "`" + identifier.replace("`", "``") + "`"
 
 
-def render_create_table(facts: Mapping[str, Any], *, name: str | None = None, engine: str | None = None) -> str:
+def render_create_table(
+    facts: Mapping[str, Any], *, name: str | None = None, engine: str | None = None, temporary: bool = False
+) -> str:
     """The CREATE TABLE of these facts, under another name or engine if given.
 
     A generated column becomes a stored one: its values arrive as rows, and its expression is text that is never run.
@@ -50,9 +52,8 @@ def render_create_table(facts: Mapping[str, Any], *, name: str | None = None, en
     charset, collation = _charset(table, str(facts.get("collation", "utf8mb3_general_ci")))
     engine_word = _word(table, "engine", str(facts.get("engine", "MyISAM")) if engine is None else engine)
     body = ",\n  ".join(lines)
-    return (
-        f"CREATE TABLE {quote(table)} (\n  {body}\n) ENGINE={engine_word} DEFAULT CHARSET={charset} COLLATE={collation}"
-    )
+    create = "CREATE TEMPORARY TABLE" if temporary else "CREATE TABLE"
+    return f"{create} {quote(table)} (\n  {body}\n) ENGINE={engine_word} DEFAULT CHARSET={charset} COLLATE={collation}"
 
 
 def _column(table: str, column: Mapping[str, Any]) -> str:
@@ -61,15 +62,20 @@ def _column(table: str, column: Mapping[str, Any]) -> str:
     if column.get("collation"):
         parts.append("CHARACTER SET {} COLLATE {}".format(*_charset(where, str(column["collation"]))))
     parts.append("NULL" if column.get("nullable", True) else "NOT NULL")
-    if column.get("generated"):
-        return " ".join(parts)
-    if column.get("default") is not None:
-        parts.append("DEFAULT " + _default(str(column["default"]), where))
-    if column.get("on_update"):
-        parts.append("ON UPDATE " + _now(str(column["on_update"]), where))
-    if column.get("auto_increment"):
-        parts.append("AUTO_INCREMENT")
+    parts += [] if column.get("generated") else _origins(column, where)
+    if column.get("comment"):
+        parts.append("COMMENT " + render_string(str(column["comment"])))
     return " ".join(parts)
+
+
+def _origins(column: Mapping[str, Any], where: str) -> Iterable[str]:
+    """What gives the column a value that no statement gives."""
+    if column.get("default") is not None:
+        yield "DEFAULT " + _default(str(column["default"]), where)
+    if column.get("on_update"):
+        yield "ON UPDATE " + _now(str(column["on_update"]), where)
+    if column.get("auto_increment"):
+        yield "AUTO_INCREMENT"
 
 
 def _default(text: str, where: str) -> str:

@@ -1,0 +1,279 @@
+"""One stream's table while a run writes it.
+
+Rows are collected in a temporary table, the stage, and merged when they settle. They are loaded straight into a table
+that nobody reads yet: that of a version which is gathered, and an InnoDB table that was empty when the run began (there
+they show when they settle). `settle` commits rows and position in one transaction.
+
+MyISAM tables have no transactions: what is written lasts. There the order is: rows that are in the way of a UNIQUE
+value are deleted, rows are written, rows that are gone are deleted, and then the position is committed. A crash in
+between leaves the position of before, and the next run sends all of those rows again: whatever was missing or old comes
+right, since the merge sets every column that is sent. Rows without a key, which add up, are the exception: there is
+nothing to know them by.
+
+A version takes the table's place in these steps, each of which lasts: (1) the gathered rows, and the intention to swap;
+(2) RENAME TABLE, which readers see at once; (3) the new version and the position. After a crash behind (2) the gathered
+table is gone, by which the next session knows that the swap was made.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from target_opendental_replica.mysql import bulk
+from target_opendental_replica.mysql.statements import (
+    DISPLACED,
+    STAGE,
+    match,
+    own_name,
+    render_carry_marked,
+    render_carry_values,
+    render_compare,
+    render_conflicts,
+    render_delete,
+    render_displaced,
+    render_mark,
+    render_return,
+    render_stage,
+    render_upsert,
+)
+from target_opendental_replica.statements import quote
+from target_opendental_replica.stream_facts import DELETED_AT
+from target_opendental_replica.warehouse import Counts
+
+if TYPE_CHECKING:
+    from target_opendental_replica.batches import Batch
+    from target_opendental_replica.mysql.columns import Slot
+    from target_opendental_replica.mysql.connection import Link
+    from target_opendental_replica.mysql.layout import Layout
+    from target_opendental_replica.mysql.ledger import Entry, Ledger
+    from target_opendental_replica.positions import Position
+
+STAGE_ENGINE = "InnoDB"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The rows that wait: which columns they have, and for which table they are."""
+
+    table: str
+    slots: tuple[Slot, ...]
+
+    @property
+    def deletes(self) -> bool:
+        """True when rows may be marked as gone."""
+        return any(slot.column == DELETED_AT for slot in self.slots)
+
+    @property
+    def values(self) -> tuple[Slot, ...]:
+        """The slots of the table's own columns."""
+        return tuple(slot for slot in self.slots if slot.column != DELETED_AT)
+
+
+class TableLoader:
+    """Implements `warehouse.StreamLoader`; the module's text says what a crash leaves."""
+
+    def __init__(self, link: Link, ledger: Ledger, layout: Layout, entry: Entry, held: Position | None) -> None:
+        self.held = held
+        self._link = link
+        self._ledger = ledger
+        self._layout = layout
+        self._entry = entry
+        self._stage: Stage | None = None
+        self._activating: int | None = None
+        self._was_empty: bool | None = None
+        self._counts = Counts()
+
+    def load(self, batch: Batch) -> None:
+        """Take a batch."""
+        slots = self._layout.match(batch.columns)
+        place = bulk.Place(self._layout.stream, batch, slots)
+        table = self._destination(batch.version)
+        if self._takes_directly(table, slots):
+            self._merge_stage()
+            unsent = self._layout.unsent(slots, self._entry.kept)
+            taken = bulk.take(self._link, place, table, unsent)
+            if table == self._layout.table:
+                self._counts += Counts(inserted=taken.records - taken.replaced)
+            return
+        self._require_stage(Stage(table, slots))
+        bulk.take(self._link, place, STAGE)
+
+    def activate(self, version: int) -> None:
+        """Make a version the table when it settles."""
+        if self._entry.active is not None and version <= self._entry.active:
+            return
+        self._destination(version)
+        self._merge_stage()
+        self._activating = version
+
+    def settle(self, position: Position | None) -> Counts:
+        """Merge, swap if a version was activated, and commit."""
+        self._merge_stage()
+        if self._activating is not None:
+            self._swap(position)
+        else:
+            self._commit(position)
+        counts, self._counts = self._counts, Counts()
+        return counts
+
+    # --- where rows go ------------------------------------------------------------------------------------------------
+
+    @property
+    def _gathered(self) -> str:
+        return own_name("new", self._layout.table)
+
+    def _destination(self, version: int | None) -> str:
+        """Return the table for rows of that version; one that is newer than all there is begins a gathering."""
+        active = self._entry.active
+        if version is None or (active is not None and version <= active):
+            return self._layout.table if self._activating is None else self._gathered
+        if self._activating is not None and version > self._activating:
+            self._merge_stage()
+            self._swap(None)
+        if self._entry.gathered != version:
+            self._gather(version)
+        return self._gathered
+
+    def _gather(self, version: int) -> None:
+        """Begin with an empty table for the rows of a version; those of another one are dropped."""
+        self._merge_stage()
+        self._remember(replace(self._entry, gathered=None))
+        self._link.run(f"DROP TABLE IF EXISTS {quote(self._gathered)}")
+        self._link.run(f"CREATE TABLE {quote(self._gathered)} LIKE {quote(self._layout.table)}")
+        if not self._layout.key and not self._layout.is_transactional:  # rows that add up must go with their position
+            self._link.run(f"ALTER TABLE {quote(self._gathered)} ENGINE=InnoDB")
+        self._remember(replace(self._entry, gathered=version))
+
+    def _remember(self, entry: Entry) -> None:
+        self._ledger.write(self._layout.stream, entry)
+        self._link.commit()
+        self._entry = entry
+
+    def _takes_directly(self, table: str, slots: tuple[Slot, ...]) -> bool:
+        """True when a row that comes twice may take the other's place whole, and nobody sees the table yet."""
+        whole = {slot.name for slot in slots} == set(self._layout.slots)
+        if not (whole and self._layout.key):
+            return False
+        return table != self._layout.table or (self._layout.is_transactional and self._is_new())
+
+    def _is_new(self) -> bool:
+        if self._was_empty is None:
+            rows = self._link.run(f"SELECT 1 FROM {quote(self._layout.table)} LIMIT 1", table=self._layout.table).rows
+            self._was_empty = not rows
+        return self._was_empty
+
+    def _require_stage(self, stage: Stage) -> None:
+        if self._stage == stage:
+            return
+        self._merge_stage()
+        self._link.run(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}")
+        self._link.run(render_stage(self._layout.facts, stage.slots, STAGE_ENGINE), table=self._layout.table)
+        self._stage = stage
+
+    # --- merging ------------------------------------------------------------------------------------------------------
+
+    def _merge_stage(self) -> None:
+        if self._stage is None:
+            return
+        counts = self._merge(self._stage)
+        if self._stage.table == self._layout.table:
+            self._counts += counts
+        self._link.run(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}, {DISPLACED}")
+        self._stage = None
+
+    def _merge(self, stage: Stage) -> Counts:
+        layout, table = self._layout, stage.table
+        unsent = layout.unsent(stage.slots, self._entry.kept)
+        displaced = self._make_way(stage) if layout.uniques else Counts()
+        upsert = render_upsert(
+            table, stage.values, unsent, keyed=bool(layout.key), marks=layout.marks, deletes=stage.deletes
+        )
+        answer = self._link.run(upsert, table=table)
+        records, updated, _ = bulk.read_counts(answer)
+        inserted = answer.affected - 2 * updated
+        counts = Counts(inserted, updated, records - inserted - updated) + displaced
+        if displaced.updated and unsent:
+            names = [str(column["name"]) for column in unsent]
+            self._link.run(render_return(table, layout.key, names), table=table)
+        return counts + self._delete(stage)
+
+    def _make_way(self, stage: Stage) -> Counts:
+        """Delete rows that hold a UNIQUE value of another row that comes; those that come back lose nothing by it."""
+        layout, table = self._layout, stage.table
+        unsent = [str(column["name"]) for column in layout.unsent(stage.slots, self._entry.kept)]
+        counts = Counts()
+        for unique in layout.uniques:
+            conflicts = render_conflicts(table, layout.key, unique, deletes=stage.deletes)
+            if not self._link.run(f"SELECT 1 FROM {conflicts} LIMIT 1", table=table).rows:
+                continue
+            again = counts != Counts()
+            self._link.run(render_displaced(conflicts, [*layout.key, *unsent], again=again), table=table)
+            gone = self._link.run(f"DELETE t FROM {conflicts}", table=table).affected
+            counts += Counts(deleted=gone)
+        if counts.deleted:
+            alive = f" WHERE s.{quote(DELETED_AT)} IS NULL" if stage.deletes else ""
+            met = f"SELECT COUNT(*) FROM {DISPLACED} d JOIN {STAGE} s ON {match(layout.key, 'd', 's')}{alive}"
+            back = int(self._link.run(met).rows[0][0])
+            counts += Counts(inserted=-back, updated=back, deleted=-back)
+        return counts
+
+    def _delete(self, stage: Stage) -> Counts:
+        if not stage.deletes or not self._layout.key:
+            return Counts()
+        render = render_mark if self._layout.marks else render_delete
+        return Counts(deleted=self._link.run(render(stage.table, self._layout.key), table=stage.table).affected)
+
+    # --- settling -----------------------------------------------------------------------------------------------------
+
+    def _commit(self, position: Position | None) -> None:
+        if position is not None:
+            self._ledger.write_position(self._layout.stream, position)
+        self._link.commit()
+
+    def _swap(self, position: Position | None) -> None:
+        table, old = quote(self._layout.table), own_name("old", self._layout.table)
+        self._complete()
+        self._remember(replace(self._entry, swapped=self._activating))
+        self._link.run(f"DROP TABLE IF EXISTS {quote(old)}")
+        self._link.run(
+            f"RENAME TABLE {table} TO {quote(old)}, {quote(self._gathered)} TO {table}", table=self._layout.table
+        )
+        entry = replace(self._entry, active=self._activating, gathered=None, swapped=None)
+        self._ledger.write(self._layout.stream, entry)
+        self._commit(position)
+        self._entry, self._activating, self._was_empty = entry, None, False
+        self._link.run(f"DROP TABLE IF EXISTS {quote(old)}")
+
+    def _complete(self) -> None:
+        """Make the gathered table what the table will be: engine, values that are not sent, rows that are marked."""
+        layout, new = self._layout, self._gathered
+        sent = list(layout.slots.values())
+        if layout.key:
+            self._counts += self._compare(sent)
+            self._carry(sent)
+        else:
+            count = "SELECT COUNT(*) FROM "
+            old, now = (int(self._link.run(count + quote(each)).rows[0][0]) for each in (layout.table, new))
+            self._counts += Counts(inserted=now, deleted=old)
+            if not layout.is_transactional:
+                self._link.run(f"ALTER TABLE {quote(new)} ENGINE={layout.facts['engine']}")
+
+    def _compare(self, sent: list[Slot]) -> Counts:
+        layout = self._layout
+        columns = [slot.facts for slot in sent]
+        compare = render_compare(layout.table, self._gathered, columns, layout.key, marks=layout.marks)
+        total, met, same = (int(each) for each in self._link.run(compare, table=layout.table).rows[0])
+        alive = f" WHERE {quote(DELETED_AT)} IS NULL" if layout.marks else ""
+        old = int(self._link.run(f"SELECT COUNT(*) FROM {quote(layout.table)}{alive}").rows[0][0])
+        return Counts(inserted=total - met, updated=met - same, unchanged=same, deleted=old - met)
+
+    def _carry(self, sent: list[Slot]) -> None:
+        layout, new = self._layout, self._gathered
+        unsent = layout.unsent(sent, self._entry.kept)
+        if unsent:
+            self._link.run(render_carry_values(layout.table, new, unsent, layout.key), table=new)
+        if layout.marks:
+            own = (*layout.facts["columns"], *self._entry.kept)
+            names = [str(column["name"]) for column in own if column["name"] != DELETED_AT]
+            self._link.run(render_carry_marked(layout.table, new, names, layout.key), table=new)

@@ -1,0 +1,119 @@
+"""The MySQL or MariaDB database that holds the replica: sessions, locks, what a stream needs before its first row."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from target_opendental_replica.errors import LockedError, MissingRowsError
+from target_opendental_replica.mysql.connection import Link
+from target_opendental_replica.mysql.fitting import Fitting, show_create
+from target_opendental_replica.mysql.layout import lay_out
+from target_opendental_replica.mysql.ledger import Ledger
+from target_opendental_replica.mysql.loader import TableLoader
+from target_opendental_replica.mysql.rendering import choose_renderer
+from target_opendental_replica.mysql.statements import lock_name, own_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from target_opendental_replica.mysql.layout import Layout
+    from target_opendental_replica.mysql.ledger import Entry
+    from target_opendental_replica.positions import Position
+    from target_opendental_replica.settings import Settings
+    from target_opendental_replica.stream_facts import Field, StreamFacts
+
+_STEP_SECONDS = 1
+
+
+class MySQLWarehouse:
+    """Implements `warehouse.Warehouse`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def connect(self) -> MySQLSession:
+        """Open a session, and make the tables of our own."""
+        return MySQLSession(self._settings)
+
+    def render(self, field: Field) -> Callable[[object], str]:
+        """Return what writes a value of that property's JSON into a CSV field."""
+        return choose_renderer(field)
+
+
+class MySQLSession:
+    """Implements `warehouse.Session`: one connection, which holds the locks of the streams that it opened."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._link = Link(settings)
+        self._ledger = Ledger(self._link)
+        self._ledger.create()
+
+    def open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
+        """Lock the stream, and make its table fit."""
+        layout = lay_out(facts, self._settings)
+        self._lock(layout)
+        entry = self._recover(layout, self._ledger.read(layout.stream, layout.table))
+        fitting = Fitting(self._link, self._ledger, layout, notify)
+        fitted = fitting.fit(entry)
+        if fitted.gathered is not None and fitted is not entry:
+            fitting.fit_gathered(fitted)
+        self._require_gathered(facts, fitted)
+        start = facts.start
+        held = self._ledger.read_position(layout.stream, start.lineage if start else "")
+        self._link.commit()
+        return TableLoader(self._link, self._ledger, layout, fitted, held)
+
+    def read_positions(self) -> Mapping[tuple[str, str], Position]:
+        """Return all that `_od_load_state` holds, by stream and lineage."""
+        positions = self._ledger.read_positions()
+        self._link.commit()
+        return positions
+
+    def save_position(self, stream: str, position: Position) -> None:
+        """Save the position of a stream that is not open, and commit it."""
+        self._ledger.write_position(stream, position)
+        self._link.commit()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._link.close()
+
+    def _lock(self, layout: Layout) -> None:
+        """Take the lock of a table, in small steps; it lasts as long as the connection."""
+        name = lock_name(self._settings.address.database, layout.table)
+        end = time.monotonic() + self._settings.lock_wait_seconds
+        while True:
+            left = end - time.monotonic()
+            step = max(0, min(_STEP_SECONDS, left))
+            if self._link.run("SELECT GET_LOCK(%s, %s)", (name, step)).rows[0][0] == 1:
+                return
+            if left <= 0:
+                break
+        holder = self._link.run("SELECT IS_USED_LOCK(%s)", (name,)).rows[0][0]
+        raise LockedError(
+            f"stream {layout.stream}: connection {holder} of the server is writing table {layout.table}: wait until "
+            "that run ends, or end it"
+        )
+
+    def _recover(self, layout: Layout, entry: Entry) -> Entry:
+        """Finish what a crash cut between a swap and its record; the gathered table is gone if the swap was made."""
+        if entry.swapped is None:
+            return entry
+        gathered = show_create(self._link, own_name("new", layout.table))
+        if gathered is None:
+            entry = replace(entry, active=entry.swapped, gathered=None)
+        entry = replace(entry, swapped=None)
+        self._ledger.write(layout.stream, entry)
+        self._link.commit()
+        return entry
+
+    def _require_gathered(self, facts: StreamFacts, entry: Entry) -> None:
+        version = facts.start.version if facts.start else None
+        if version is None or version == entry.gathered or (entry.active is not None and version <= entry.active):
+            return
+        raise MissingRowsError(
+            f"stream {facts.stream}: the state goes on with a table that was read in part, and those rows are not here"
+        )
