@@ -38,6 +38,7 @@ class Pass:
     is the largest cursor so far; the bookmark will be the smaller of both. `version` is that of ACTIVATE_VERSION, where
     the pass ends with one. `looks` is what the table looked like before the first row, `witnesses` are its newest rows
     so far. `sent` identifies the columns, `source` the server: a pass is gone on with only while both are the same.
+    `key` are the properties of the primary key.
     """
 
     sent: str
@@ -50,6 +51,7 @@ class Pass:
     fingerprint: str | None = None
     looks: Looks | None = None
     witnesses: Witnesses = ()
+    key: tuple[str, ...] = ()
 
     @property
     def reached(self) -> Cursor | None:
@@ -71,6 +73,7 @@ class Pass:
             "fingerprint": self.fingerprint,
             "table": self.looks.to_state() if self.looks else None,
             "witnesses": [witness.to_state() for witness in self.witnesses],
+            "key": [*self.key],
         }
 
     @classmethod
@@ -87,6 +90,7 @@ class Pass:
             fingerprint=_optional_text(value["fingerprint"]),
             looks=_looks(value["table"]),
             witnesses=_witnesses(value["witnesses"]),
+            key=_texts(value["key"]),
         )
 
 
@@ -261,6 +265,12 @@ def _witnesses(value: object) -> Witnesses:
     if not isinstance(value, list):
         raise TypeError(type(value).__name__)
     return tuple(map(Witness.from_state, value))
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(type(value).__name__)
+    return tuple(map(_text, value))
 
 
 def _mapping(value: object) -> dict[str, Any]:

@@ -7,7 +7,7 @@ the last run sent, which the stream's state remembers.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -20,12 +20,14 @@ OnSchemaChange = Literal["evolve", "warn", "fail"]
 class Structure:
     """A table's hash, and what the values of its columns depend on: type, expression, name, a person's conversion.
 
-    `form` identifies the stream maps and flattening that all of them go through; empty where there are none.
+    `form` identifies the stream maps and flattening that all of them go through; empty where there are none. `key` are
+    the properties of the primary key.
     """
 
     schema_hash: str
     columns: Mapping[str, str] = field(default_factory=dict)
     form: str = ""
+    key: tuple[str, ...] = ()
 
     @classmethod
     def from_state(cls, value: object) -> Structure | None:
@@ -35,11 +37,17 @@ class Structure:
         pairs = value.get("columns") or []
         readable = isinstance(pairs, list) and all(isinstance(pair, list) and len(pair) == 2 for pair in pairs)  # noqa: PLR2004 - a pair
         columns = {str(name): str(kind) for name, kind in pairs} if readable else {}
-        return cls(value["hash"], columns, str(value.get("form", "")))
+        key = value.get("key")
+        return cls(value["hash"], columns, str(value.get("form", "")), tuple(key) if _is_texts(key) else ())
 
     def to_state(self) -> dict[str, Any]:
         """Write for a stream's state: columns as a list, since Meltano may merge mappings and keep what is gone."""
-        return {"hash": self.schema_hash, "columns": [[*pair] for pair in self.columns.items()], "form": self.form}
+        columns = [[*pair] for pair in self.columns.items()]
+        return {"hash": self.schema_hash, "columns": columns, "form": self.form, "key": [*self.key]}
+
+
+def _is_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
 
 
 @dataclass(frozen=True)
@@ -117,4 +125,5 @@ def describe_change(today: Structure, remembered: Structure | None) -> str:
     altered = [name for name, kind in today.columns.items() if remembered.columns.get(name, kind) != kind]
     told = {"added": added, "dropped": gone, "of another type": altered}
     words = [f"{what} {' '.join(names)}" for what, names in told.items() if names]
+    words += ["another primary key"] if {*today.key} != {*remembered.key} else []
     return ", ".join(words) or "defaults or indexes moved"

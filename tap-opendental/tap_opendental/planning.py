@@ -252,15 +252,20 @@ class _Sketch:
     @property
     def structure(self) -> Structure:
         """Hash, and what the values of each column depend on."""
-        return Structure(self.table.schema_hash, {column.source: self._describe(column) for column in self.columns})
+        contents = {column.source: self._describe(column) for column in self.columns}
+        return Structure(self.table.schema_hash, contents, key=self.key)
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """The properties of the primary key."""
+        return tuple(self.names.properties[name] for name in self.table.primary_key)
 
     def _describe(self, column: Column) -> str:
-        """What a column's values depend on, and its place at the target: its name there, and whether it is a key."""
+        """What a column's values depend on, and its name at the target."""
         parts = (
             describe_content(self.table.column(column.source)),
             column.reading.note,
             f"as {column.name}" if column.name != column.source else None,
-            "in the key" if column.source in self.table.primary_key else None,
         )
         return " ".join(filter(None, parts))
 
@@ -297,7 +302,7 @@ def _plan(inputs: Inputs, sketch: _Sketch, decision: Decision, adoption: Adoptio
         name=sketch.names.stream,
         table=table.name,
         columns=columns,
-        primary_key=tuple(sketch.names.properties[name] for name in table.primary_key),
+        primary_key=sketch.key,
         key=table.primary_key,
         contents=sketch.structure.columns,
         adoption=adoption,

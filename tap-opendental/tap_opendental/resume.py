@@ -29,7 +29,7 @@ class Wish:
     `key` is the replication key of an incremental stream, None for a full table; `sent` identifies the columns,
     `source` the server; `has_grown` says that old rows may hold values that were never sent; `rebase` that the state is
     of another server, and the user wants it read anew; `reach` how far before its bookmark it goes on, and `start_date`
-    where a first read begins.
+    where a first read begins. `primary_key` are its properties, in any order.
     """
 
     key: str | None
@@ -40,6 +40,7 @@ class Wish:
     rebase: bool = False
     reach: Reach = field(default_factory=Reach)
     start_date: str | None = None
+    primary_key: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,8 @@ def _begin(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
         return Start(replaces=True)
     if wish.rebase:
         return _replace("has a bookmark of another server")
+    if _is_keyed_anew(wish, bookmark):
+        return _replace("has another primary key")
     if set_back := _find_set_back(wish, bookmark, findings):
         return _replace(f"{set_back} (was a backup restored?)")
     if bookmark.unfinished and bookmark.unfinished.version is not None:
@@ -119,13 +122,20 @@ def _replace(why: str) -> Start:
     return Start(replaces=True, notice=f"{why}: it is read whole, and rows that are gone are removed at the target")
 
 
+def _is_keyed_anew(wish: Wish, bookmark: Bookmark) -> bool:
+    """True when rows went out under another key: no row that comes now would take their place at the target."""
+    begun = bookmark.unfinished
+    known = [each.key for each in (bookmark.structure, begun) if each is not None]
+    return any(wish.primary_key != frozenset(key) for key in known)
+
+
 def is_unchanged(wish: Wish, bookmark: Bookmark, fingerprint: str | None) -> bool:
     """True when no row changed since the last run read them, and the same columns would be sent as then."""
     return (
         fingerprint is not None
         and bookmark.fingerprint == fingerprint
         and bookmark.unfinished is None
-        and not (wish.rebase or wish.has_grown or bookmark.is_new)
+        and not (wish.rebase or wish.has_grown or bookmark.is_new or _is_keyed_anew(wish, bookmark))
         and bookmark.key == wish.key
     )
 

@@ -191,6 +191,7 @@ class TableStream(SilentStream):
             fingerprint=self._fingerprint(table),
             looks=table.look_like(self._bookmark.looks),
             witnesses=start.witnesses,
+            key=self._plan.primary_key,
         )
 
     def _read_watermark(self) -> str | None:
@@ -230,6 +231,7 @@ class TableStream(SilentStream):
             reach=self._run.reach,
             rebase=self._is_foreign,
             start_date=self._start_date,
+            primary_key=frozenset(self._plan.primary_key),
         )
 
     @property
@@ -452,7 +454,7 @@ class TableStream(SilentStream):
     def _structure(self) -> Structure:
         """What goes out, as the state remembers it."""
         form = "" if self._passes_through else identify_maps(self.config)
-        return Structure(self._plan.adoption.remember, self._contents, form)
+        return Structure(self._plan.adoption.remember, self._contents, form, self._plan.primary_key)
 
     def apply_catalog(self, catalog: Catalog) -> None:
         """Take selection and columns from a catalog, of replication what loses nothing; ConfigError for the rest."""

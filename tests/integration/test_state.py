@@ -740,6 +740,36 @@ def test_another_replication_key_is_told_and_read_whole_once(source):
     assert source.run() == {}
 
 
+@pytest.mark.parametrize("mode", ["evolve", "warn"])
+@pytest.mark.parametrize("key", ["Other", "Num, Other", "Other, Num"])
+def test_another_primary_key_replaces_what_the_target_holds(source, key, mode):
+    """Rows under the old key would stay for ever: the table is read whole, and what does not come is removed.
+
+    Its newest row looks the same by either key, so that nothing else would tell of another table.
+    """
+    source.sql(
+        f"CREATE TABLE visit (Num int PRIMARY KEY, Other int, {STAMP}) ENGINE=InnoDB",
+        "INSERT INTO visit SELECT seq, IF(seq = 1, 1, seq + 100), NOW() - INTERVAL seq HOUR FROM seq_1_to_9",
+    )
+    source.review(visit="incremental")
+    source.run(on_schema_change=mode)
+    source.sql(f"ALTER TABLE visit DROP PRIMARY KEY, ADD PRIMARY KEY ({key})")
+    assert len(source.run(on_schema_change=mode)["visit"]) == 9
+    assert source.target.records("visit") == source.clean("visit")["visit"]
+    assert source.kinds[-1] == "ACTIVATE_VERSION"
+    assert source.run(on_schema_change=mode) == {}
+
+
+def test_a_new_key_is_told(source):
+    """Why a table is read whole and replaced is one line."""
+    source.sql(f"CREATE TABLE visit (Num int PRIMARY KEY, Other int NOT NULL, {STAMP})")
+    source.review(visit="incremental")
+    source.run()
+    source.sql("ALTER TABLE visit DROP PRIMARY KEY, ADD PRIMARY KEY (Other)")
+    source.run()
+    assert "visit has another primary key: it is read whole, and rows that are gone are removed" in source.log
+
+
 def test_a_change_of_strategy_is_never_an_error(source):
     """Incremental kinds keep the bookmark; a full table that becomes incremental is read whole once, and back."""
     source.sql(

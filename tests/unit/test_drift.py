@@ -139,3 +139,12 @@ def test_what_a_person_allows_or_converts_later_is_read_whole_once():
     assert whole(rounded, WAS, None, "warn")
     assert not whole(excluded, WAS, OLD.schema_hash, "fail")
     assert not whole(rounded, rounded, OLD.schema_hash, "evolve")
+
+
+def test_another_key_is_told_by_name_and_survives_the_state():
+    """A key that moved changes no column's values; what is said names it, and the next run knows it."""
+    keyed, other = (Structure(number, WAS.columns, key=key) for number, key in (("1", ("k",)), ("2", ("k", "v"))))
+    assert adopt(other, keyed, None, "evolve").notice == "another primary key"
+    assert Structure.from_state(other.to_state()) == other
+    for foreign in (None, 3, [1], "k", {"k": 1}):
+        assert Structure.from_state({**other.to_state(), "key": foreign}).key == ()

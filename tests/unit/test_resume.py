@@ -378,3 +378,27 @@ def test_only_a_whole_and_equal_past_counts_as_unchanged(wish, bookmark, fingerp
 def test_no_fingerprint_is_no_sign():
     """A table of which nothing can be told is read, also when nothing could be told the last time."""
     assert not is_unchanged(FULL, replace(FULL_DONE, fingerprint=None), None)
+
+
+KEYED = replace(STAMPED, primary_key=frozenset({"Num", "Item"}))
+
+
+@pytest.mark.parametrize("wish", [KEYED, replace(KEYED, has_grown=True)])
+@pytest.mark.parametrize("key", [("Num",), ("Num", "Other"), ()])
+def test_rows_under_another_key_are_replaced(wish, key):
+    """Whether a run was finished under the other key or only begun: rows went out that nothing else would remove."""
+    done = replace(DONE, structure=Structure("x", {"k": "int"}, key=key))
+    begun = Bookmark(unfinished=replace(WALK, sent="other columns", key=key))
+    for bookmark in (done, begun):
+        found = start(wish, bookmark)
+        assert found.replaces
+        assert found.since is None
+        assert found.notice.startswith("has another primary key: it is read whole, and rows that are gone are removed")
+        assert not is_unchanged(wish, replace(bookmark, fingerprint="same"), "same")
+
+
+def test_the_same_key_in_another_order_is_the_same():
+    """The control: what identifies a row does not depend on the order, and a table without news goes on."""
+    done = replace(DONE, structure=Structure("x", {"k": "int"}, key=("Item", "Num")))
+    assert not start(KEYED, done).replaces
+    assert start(KEYED, done).since is not None
