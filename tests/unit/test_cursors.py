@@ -34,6 +34,7 @@ NUMBER, UNSIGNED, WORD = column("k", "bigint(20)"), column("u", "int(10) unsigne
 def test_a_cursor_is_the_first_field_as_a_bookmark_has_it(dialect, cursor, line, found):
     """The same in both dialects, so that a state is one for RECORD and BATCH."""
     assert read_cursors(dialect, cursor.reading)([line]) == [found]
+    assert read_cursors(dialect, cursor.reading)([]) == []
 
 
 @pytest.mark.parametrize("dialect", [JSON, CSV])

@@ -45,6 +45,8 @@ def _read_any_moment(field: str, offset: str) -> str | None:
 
 def _read_moments(fields: list[str], null: str, offset: str) -> list[Cursor | None]:
     """Make ISO 8601 of moments as the server writes them, all at once: half of what each on its own costs."""
+    if not fields:  # of a page without a row, split would make one
+        return []
     moments = "\n".join(fields).replace(" ", "T").replace("\n", f"{offset}\n").split("\n")
     moments[-1] += offset
     if null not in fields:
