@@ -301,6 +301,33 @@ def test_rows_without_a_time_and_of_the_future(visit, empty):
     assert visit.run() == {}
 
 
+@pytest.mark.parametrize("kind", ["timestamp NULL", "datetime"])
+def test_exact_values_go_by_the_same_bookmarks(source, kind):
+    """Moments are their own text, zero and NULL among them, and what the state remembers is what it always was.
+
+    Rows without a cursor are asked for again each night, and not sent again.
+    """
+    update = "DEFAULT NULL ON UPDATE CURRENT_TIMESTAMP"
+    source.sql(
+        f"CREATE TABLE visit (Num int PRIMARY KEY, Note varchar(9), Stamp {kind} {update})",
+        "INSERT INTO visit SELECT seq, 'old', NOW() - INTERVAL 6 - seq HOUR FROM seq_1_to_5",
+        "INSERT INTO visit VALUES (6, 'zero', '0000-00-00'), (7, 'none', NULL)",
+    )
+    source.review(visit="incremental")
+    sent = {row["Num"]: row["Stamp"] for row in source.run(values="exact")["visit"]}
+    assert [sent[6], sent[7]] == ["0000-00-00 00:00:00", None]
+    assert [sent[num] for num in range(1, 6)] == [row[0] for row in source.sql("SELECT CONCAT(Stamp) FROM visit")][:5]
+    assert source.run(values="exact") == {}
+    source.sql("UPDATE visit SET Note = 'new', Stamp = NOW() - INTERVAL 30 MINUTE WHERE Num = 2")
+    assert ids(source.run(values="exact")["visit"]) == [2]
+    source.sql("UPDATE visit SET Note = 'odd', Stamp = '0000-00-00' WHERE Num = 3")
+    assert set(ids(source.run(values="exact")["visit"])) == {3, 6, 7}
+    exact = source.bookmark("visit")
+    source.run(state={})
+    for name in ("replication_key_value", "witnesses"):
+        assert source.bookmark("visit")[name] == exact[name]
+
+
 def test_a_wall_clock_is_capped_by_the_servers_own(source):
     """A DATETIME column holds the server's local time: so does its bookmark, and a future row does not move it."""
     source.sql(

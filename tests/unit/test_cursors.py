@@ -8,13 +8,14 @@ from tap_opendental.extraction.lines import CSV, JSON, Column
 from tap_opendental.types import ReadingOptions, choose_reading
 
 
-def column(name, sql_type):
+def column(name, sql_type, *, exact=False):
     """A column of that type, as the tap reads it."""
-    reading = choose_reading("t", SourceColumn(name, sql_type, nullable=False), None, ReadingOptions(), None)
-    return Column(name, name, reading)
+    options = ReadingOptions(exact=exact)
+    return Column(name, name, choose_reading("t", SourceColumn(name, sql_type, nullable=False), None, options, None))
 
 
 STAMP, CLOCK = column("s", "timestamp"), column("s", "datetime")
+EXACT_STAMP, EXACT_CLOCK = column("s", "timestamp(3)", exact=True), column("s", "datetime", exact=True)
 NUMBER, UNSIGNED, WORD = column("k", "bigint(20)"), column("u", "int(10) unsigned"), column("w", "varchar(9)")
 
 
@@ -35,6 +36,23 @@ def test_a_cursor_is_the_first_field_as_a_bookmark_has_it(dialect, cursor, line,
     """The same in both dialects, so that a state is one for RECORD and BATCH."""
     assert read_cursors(dialect, cursor.reading)([line]) == [found]
     assert read_cursors(dialect, cursor.reading)([]) == []
+
+
+@pytest.mark.parametrize(
+    ("cursor", "field", "found"),
+    [
+        (EXACT_STAMP, "2024-06-28 18:00:00.120", "2024-06-28T18:00:00.120+00:00"),
+        (EXACT_CLOCK, "2024-06-28 18:00:00", "2024-06-28T18:00:00"),
+        (EXACT_CLOCK, "0001-01-01 00:00:00", "0001-01-01T00:00:00"),
+        (EXACT_STAMP, "0000-00-00 00:00:00.000", None),
+        (EXACT_CLOCK, "2022-11-00 00:00:00", None),
+        (EXACT_CLOCK, "2023-02-31 00:00:00", None),
+    ],
+)
+def test_a_cursor_of_exact_values_is_the_same(cursor, field, found):
+    """Bookmarks do not depend on how values are written; a moment that no calendar has is no cursor."""
+    assert read_cursors(JSON, cursor.reading)([f'"{field}"\t7', "null\t8"]) == [found, None]
+    assert read_cursors(CSV, cursor.reading)([f"{field},7", "NULL,8"]) == [found, None]
 
 
 @pytest.mark.parametrize("dialect", [JSON, CSV])

@@ -349,3 +349,68 @@ def test_every_column_of_24_3_can_be_read():
 def test_keys_that_page_by_number(mysql_type, by_number):
     """Keys whose text is cut, or sorts otherwise than the column, continue from their number."""
     assert is_keyed_by_number(Column(name="k", type=mysql_type)) is by_number
+
+
+# --- exact values -----------------------------------------------------------------------------------------------------
+
+EVERY_TYPE = (
+    *("tinyint(1)", "bigint(20) unsigned", "float", "double", "decimal(65,30)", "year", "bit(64)", "enum('a')"),
+    *("set('a')", "char(9)", "longtext", "json", "blob", "point", "uuid", "time(6)", *TEMPORAL),
+)
+
+
+@pytest.mark.parametrize("mysql_type", EVERY_TYPE)
+@pytest.mark.parametrize("known", [None, BOOLEAN, TIME_OF_DAY, INTERVAL])
+def test_exact_values_are_never_looked_at_again(mysql_type, known):
+    """Nothing is marked, mended or counted, whatever is known of the column; the schema is NULL where the column is."""
+    found = reading(mysql_type, known=known, exact=True)
+    assert (found.suspect, found.mend, found.json_expression, found.note) == (None, None, None, "exact")
+    assert found == reading(mysql_type, exact=True)
+    assert len(found.schema["type"]) == 1
+    assert reading(mysql_type, exact=True, nullable=True).schema["type"] == [*found.schema["type"], "null"]
+
+
+@pytest.mark.parametrize("mysql_type", EVERY_TYPE)
+def test_json_carries_exact_values_as_text_or_whole_numbers(mysql_type):
+    """No reader of JSON can bend them: neither a fraction nor a moment is anything but text."""
+    schema = reading(mysql_type, exact=True).schema
+    assert schema["type"] in (["string"], ["integer"])
+    assert "format" not in schema
+
+
+@pytest.mark.parametrize(
+    ("mysql_type", "low", "high"),
+    [
+        ("tinyint(1)", -128, 127),
+        ("bigint(20) unsigned", 0, 2**64 - 1),
+        ("bit(64)", 0, 2**64 - 1),
+        ("set('a')", 0, 2**64 - 1),
+        ("enum('a')", 0, 65_535),
+        ("year", 0, 2155),
+    ],
+)
+def test_exact_whole_numbers_declare_their_range(mysql_type, low, high):
+    """Members of ENUM and SET are numbers: their index, and their bits."""
+    schema = reading(mysql_type, exact=True).schema
+    assert (schema["minimum"], schema["maximum"]) == (low, high)
+
+
+@pytest.mark.parametrize(
+    ("collation", "kind"),
+    [
+        (None, Kind.TEXT),
+        ("utf8mb3_general_ci", Kind.TEXT),
+        ("latin1_swedish_ci", Kind.TEXT),
+        *((name, Kind.BYTES) for name in ("latin2_general_ci", "cp1251_bin", "ascii_bin", "utf16_bin", "ucs2_bin")),
+    ],
+)
+def test_exact_text_of_sets_that_know_too_little_is_bytes(collation, kind):
+    """A byte that is no character in its set has no text; utf8 and latin1 are text both ways."""
+    assert reading("varchar(9)", collation=collation, exact=True).kind is kind
+
+
+def test_exact_values_take_no_notice_of_a_persons_conversions():
+    """tables.yml may round a number or make a boolean of it for a warehouse, never for a copy."""
+    rounded = ColumnOverride("decimal_round", precision=1)
+    for override in (rounded, ColumnOverride("tinyint_to_boolean")):
+        assert reading("tinyint(4)", override=override, exact=True) == reading("tinyint(4)", exact=True)
