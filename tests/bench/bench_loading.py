@@ -9,8 +9,8 @@ source, change 1% of the rows, let every tool load the change, compare again; ro
 a busy moment hits all. The yardstick (`pipe`, or `dump` for a replica) is in every series, and ratios are to it in the
 same series. A tool that does not end within five minutes is stopped and reported so.
 
-An empty table of the same columns is loaded in each round: start-up, which ratios leave out. Results are kept as JSON in
-tests/bench/results/loading, one file a tool, and docs/benchmarks.md is written from all of them.
+An empty table of the same columns is loaded in each round: start-up, which ratios leave out. Results are kept as JSON
+in tests/bench/results/loading, one file a tool, and docs/benchmarks.md is written from all of them.
 """
 
 from __future__ import annotations

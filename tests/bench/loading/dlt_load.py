@@ -27,11 +27,10 @@ def main(path: str) -> None:
         incremental=dlt.sources.incremental(job["by"]),
         backend=job["backend"],
         chunk_size=50_000,
-        reflection_level="full_with_precision",
         backend_kwargs={"return_type": "arrow"} if job["backend"] == "connectorx" else None,
     )
     table.apply_hints(primary_key=job["key"], write_disposition="append" if is_first else "merge")
-    pipeline.run(table, loader_file_format="csv").raise_on_failed_jobs()
+    pipeline.run(table, loader_file_format=job["format"]).raise_on_failed_jobs()
 
 
 if __name__ == "__main__":

@@ -6,8 +6,10 @@ reading (nothing of the product's): the reference. A value is right when, by the
 | source | right in PostgreSQL |
 | --- | --- |
 | integers, year, bit | the same number, whatever the type; of a known boolean of Open Dental also true or false |
-| decimal, double, float | the same number, every digit; a float is the double that equals it |
-| date, datetime, timestamp | the same day and moment, UTC for a timestamp, midnight or a zone of +00 aside; where the calendar has no such day (0000-00-00, 2020-00-00) NULL, or the source's text |
+| decimal, double | the same number, every digit |
+| float | a number that is nearest to the same float |
+| date, datetime, timestamp | the same day and moment, UTC of a timestamp; midnight of a date and a zone of +00 aside |
+| the same, of no day of the calendar (0000-00-00, 2020-00-00) | NULL, or the source's text |
 | time | the same text |
 | char, text, enum, set | the same characters; empty is not NULL |
 | bytes | bytea of the same bytes, or their text in base64 or hex |
@@ -35,6 +37,8 @@ if TYPE_CHECKING:
 
     import sqlalchemy as sa
 
+    from loading.jobs import Item
+
 REFERENCE = "reference"
 EXAMPLES = 4
 LONGEST = 40
@@ -48,7 +52,7 @@ ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", "\0
 
 @dataclass(frozen=True)
 class Column:
-    """A column of the source: its name, its SQL type's first word, and whether Open Dental means a boolean, and its sign."""
+    """A column of the source: its name, its SQL type's first word, and whether Open Dental means a boolean."""
 
     name: str
     kind: str
@@ -125,16 +129,17 @@ def _plain(warehouse: sa.URL) -> str:
     return warehouse.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def compare(source: sa.URL, warehouse: sa.URL, schema: str, table: str, key: str) -> Verdict:
+def compare(source: sa.URL, warehouse: sa.URL, schema: str, item: Item) -> Verdict:
     """Compare a tool's table with the reference of it; a table that is not there has no row."""
-    columns = read_source_columns(source, table)
+    columns = read_source_columns(source, item.table)
     with psycopg.connect(_plain(warehouse)) as connection:
         connection.execute("SET TIME ZONE 'UTC'; SET work_mem = '256MB'")
-        return compare_in(connection, columns, schema, table, key)
+        return compare_in(connection, columns, schema, item)
 
 
-def compare_in(connection: psycopg.Connection, columns: Sequence[Column], schema: str, table: str, key: str) -> Verdict:
+def compare_in(connection: psycopg.Connection, columns: Sequence[Column], schema: str, item: Item) -> Verdict:
     """The same in an open transaction, which may hold a change that is taken back."""
+    table, key = item.table, item.key
     expected = _ask(connection, sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(REFERENCE, table)))[0]
     place, types = _find_table(connection, schema, table)
     if place is None or _fold(key) not in types:
@@ -199,9 +204,13 @@ def _show(value: str | None) -> str:
     """A value that can stand in a table of Markdown."""
     if value is None:
         return "NULL"
-    shown = value.encode("unicode_escape").decode() if not value.isprintable() else value
+    shown = "".join(map(_show_mark, value))
     shown = shown if len(shown) <= LONGEST else f"{shown[:LONGEST]}..."
     return f"`{shown.replace('|', '/')}`" if shown else "''"
+
+
+def _show_mark(mark: str) -> str:
+    return mark if mark.isprintable() and mark != "\\" else mark.encode("unicode_escape").decode()
 
 
 def _find_table(
@@ -247,8 +256,8 @@ def _choose_texts(column: Column, kind: str) -> tuple[str, str]:
             "({0})::text" if column.is_boolean else "(({0})::int)::text"
         )
     if column.kind in (*INTEGERS, *FRACTIONS):
-        given = "({0})::float8::text::numeric" if kind == "real" else "({0})::text::numeric"
-        return ("({0})::numeric", given) if kind in NUMBERS else ("{0}", "({0})::text")
+        number = "({0})::text::float8::real" if column.kind == "float" else "({0})::text::numeric"
+        return (number, number) if kind in NUMBERS else ("{0}", "({0})::text")
     if column.kind in MOMENTS:
         given = r"regexp_replace(({0})::text, '\+00$', '')"
         if column.kind == "date" and kind not in {"text", "character varying"}:
@@ -267,21 +276,21 @@ _TEXT_OF_BYTES = (
 )
 
 
-def prove(source: sa.URL, warehouse: sa.URL, schema: str, table: str, key: str, changed: str) -> None:
+def prove(source: sa.URL, warehouse: sa.URL, schema: str, item: Item, changed: str) -> None:
     """Negative control: a changed value, a missing row and a row too many must each be seen; all is taken back.
 
     Raises AssertionError when the comparison is blind to one of them.
     """
-    columns = read_source_columns(source, table)
+    columns = read_source_columns(source, item.table)
     with psycopg.connect(_plain(warehouse)) as connection:
-        place, types = _find_table(connection, schema, table)
+        place, types = _find_table(connection, schema, item.table)
         if place is None:
-            raise AssertionError(f"{schema} has no {table} to prove the comparison with")
-        ours, text = (sql.Identifier(types[_fold(name)][0]) for name in (key, changed))
+            raise AssertionError(f"{schema} has no {item.table} to prove the comparison with")
+        ours, text = (sql.Identifier(types[_fold(name)][0]) for name in (item.key, changed))
         for plant in _plants(place, ours, text):
             connection.execute("SET TIME ZONE 'UTC'; SET work_mem = '256MB'")
             connection.execute(plant)
-            if compare_in(connection, columns, schema, table, key).is_equal:
+            if compare_in(connection, columns, schema, item).is_equal:
                 raise AssertionError(f"the comparison does not see: {plant.as_string(connection)}")
             connection.rollback()
 

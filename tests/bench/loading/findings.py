@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 NAMED = 3
 
@@ -36,13 +36,13 @@ class Verdict:
         """True when every row and every column is the source's."""
         return self.expected == self.found and not (self.missing or self.extra or self.differences)
 
-    def render(self) -> str:
-        """One sentence; `equal` for nothing wrong."""
+    def render(self, *, briefly: bool = False) -> str:
+        """One sentence; `equal` for nothing wrong. Briefly: one example for each type."""
         if self.is_equal:
             return "equal"
         parts = [f"{self.missing:,} of {self.expected:,} rows missing"] if self.missing else []
         parts += [f"{self.extra:,} rows too many"] if self.extra else []
-        parts += render_differences(self.differences)
+        parts += render_differences(_one_each(self.differences) if briefly else self.differences)
         return "; ".join(parts) or f"{self.found:,} rows for {self.expected:,}"
 
 
@@ -63,3 +63,18 @@ def _render_alike(kind: str, examples: tuple[tuple[str, str], ...], found: list[
     rows = max(difference.rows for difference in found)
     shown = ", ".join(f"{before} became {after}" for before, after in examples)
     return f"{place}: {shown}{f' (in {rows:,} rows)' if rows else ''}"
+
+
+def _one_each(differences: Iterable[Difference]) -> Iterator[Difference]:
+    """Columns of one type as one: in how many rows at most, and the shortest example."""
+    kinds: dict[str, list[Difference]] = {}
+    for difference in differences:
+        kinds.setdefault(difference.kind, []).append(difference)
+    for kind, found in kinds.items():
+        examples = sorted((pair for difference in found for pair in difference.examples), key=_width)
+        columns = f"in {len(found)} columns" if len(found) > 1 else found[0].column
+        yield Difference(columns, kind, max(difference.rows for difference in found), tuple(examples[:1]))
+
+
+def _width(pair: tuple[str, str]) -> int:
+    return len(pair[0]) + len(pair[1])

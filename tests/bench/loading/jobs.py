@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Item:
-    """One table of a job: its name, its primary key, and the column that shows changes (None: the key, it only grows)."""
+    """One table of a job: its primary key, and the column that shows changes (None: it only grows, by its key)."""
 
     table: str
     key: str
@@ -60,7 +60,7 @@ class Tool:
     """A way to load: what it is called, how it is started, and what it says of its version.
 
     `slug` names its results and its verb. `prepare` is done before the stopwatch starts (a catalog, a folder).
-    `loads_changes` is false of tools that can only load whole tables. `note` is what a reader must know of the settings.
+    `loads_changes` is false of tools that can only load whole tables. `note` is what a reader must know.
     """
 
     slug: str

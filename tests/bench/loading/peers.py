@@ -16,6 +16,7 @@ from contenders import tap_config, write_private
 
 from loading.jobs import Job, Tool, passwords, plain_url
 from loading.running import ROOT, Command, clean_environment
+from loading.sources import SINCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def run_pgloader(job: Job) -> Command:
     """One load file: schema and rows, names kept as they are."""
     text = f"""
 LOAD DATABASE FROM {plain_url(job.source, "mysql")} INTO {plain_url(job.destination, "postgresql")}
-WITH include drop, create tables, create indexes, reset sequences, quote identifiers, workers = 2, concurrency = 1
+WITH include drop, create tables, create indexes, reset no sequences, quote identifiers, workers = 2, concurrency = 1
 INCLUDING ONLY TABLE NAMES MATCHING '{job.item.table}'
 ALTER SCHEMA '{job.source.database}' RENAME TO '{job.space}';
 """
@@ -65,7 +66,8 @@ def _run_dlt(backend: str) -> Callable[[Job], Command]:
         home = job.folder.parent / f"{job.space}-dlt"
         settings = {
             "backend": backend,
-            "source": plain_url(job.source, "mysql" if backend == "connectorx" else "mysql+pymysql"),
+            "format": "csv" if backend == "connectorx" else "parquet",
+            "source": plain_url(job.source, "mysql+pymysql"),
             "destination": plain_url(job.destination, "postgresql"),
             "dataset": job.space,
             "table": job.item.table,
@@ -95,7 +97,7 @@ def run_ingestr(job: Job) -> Command:
     ]  # fmt: skip
     if not job.is_first:
         arguments += ["--incremental-strategy", "merge", "--incremental-key", item.by]
-        arguments += ["--interval-start", "2026-01-01T00:00:00"] if item.cursor else []
+        arguments += ["--interval-start", f"{SINCE}T00:00:00"] if item.cursor else []
     return Command(tuple(arguments), {"INGESTR_DISABLE_TELEMETRY": "true", "TELEMETRY_OPTOUT": "1"}, passwords(job))
 
 
@@ -176,7 +178,8 @@ def run_pipelinewise(job: Job) -> Command:
     tap = [str(TOOLS / "pipelinewise-tap-mysql/bin/tap-mysql"), "--config", "tap.json", "--catalog", "catalog.json"]
     tap += [] if job.is_first else ["--state", str(state)]
     target = [str(TOOLS / "pipelinewise-target-postgres/bin/target-postgres"), "--config", "target.json"]
-    script = f"set -o pipefail; {shlex.join(tap)} | {shlex.join(target)} > states && tail -n 1 states > {shlex.quote(str(state))}"
+    piped = f"{shlex.join(tap)} | {shlex.join(target)} > states"
+    script = f"set -o pipefail; {piped} && tail -n 1 states > {shlex.quote(str(state))}"
     return Command(("bash", "-c", script), {"TZ": "UTC"}, passwords(job), job.folder)
 
 
@@ -186,14 +189,14 @@ DLT = Tool(
     "dlt, connectorx",
     _run_dlt("connectorx"),
     _read_package("dlt", "dlt", "connectorx"),
-    note="Files of CSV; append first, then merge.",
+    note="Files of CSV (its Parquet does not load); append first, then merge.",
 )
 DLT_ARROW = Tool(
     "dlt-pyarrow",
     "dlt, pyarrow",
     _run_dlt("pyarrow"),
-    _read_package("dlt", "dlt", "pyarrow"),
-    note="Files of CSV; append first, then merge.",
+    _read_package("dlt", "dlt", "pyarrow", "adbc-driver-postgresql"),
+    note="Files of Parquet, loaded by ADBC; append first, then merge.",
 )
 INGESTR = Tool(
     "ingestr", "ingestr", run_ingestr, _read_package("ingestr", "ingestr"), note="Replace first, then merge."

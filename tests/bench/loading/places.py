@@ -99,11 +99,11 @@ class PostgresPlace:
 
     def compare(self, space: str, item: Item) -> Verdict:
         """Row by row, in PostgreSQL."""
-        return equality.compare(self.reader, self.address, space, item.table, item.key)
+        return equality.compare(self.reader, self.address, space, item)
 
     def prove(self, space: str, item: Item, changed: str) -> None:
         """Plant and take back."""
-        equality.prove(self.reader, self.address, space, item.table, item.key, changed)
+        equality.prove(self.reader, self.address, space, item, changed)
 
     def calm(self) -> None:
         """A checkpoint."""
@@ -137,11 +137,11 @@ class ReplicaPlace:
 
     def compare(self, space: str, item: Item) -> Verdict:
         """Checksums, and where they differ row by row."""
-        return replica_equality.compare(self.source.engine, self.source.name, _database(space), item.table, item.key)
+        return replica_equality.compare(self.source.engine, self.source.name, _database(space), item)
 
     def prove(self, space: str, item: Item, changed: str) -> None:
         """Plant and take back."""
-        replica_equality.prove(self.source.engine, self.source.name, _database(space), item.table, item.key, changed)
+        replica_equality.prove(self.source.engine, self.source.name, _database(space), item, changed)
 
     def calm(self) -> None:
         """Write dirty pages until few are left."""

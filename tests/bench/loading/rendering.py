@@ -1,4 +1,4 @@
-"""Results as the section of docs/benchmarks.md: promises, one table for each lot, and what each tool got wrong (pure)."""
+"""Results as the section of docs/benchmarks.md: promises, a table for each lot, what each tool got wrong (pure)."""
 
 from __future__ import annotations
 

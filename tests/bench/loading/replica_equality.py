@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from loading.jobs import Item
+
 EXAMPLES = 4
 SHOWN = 20
 COUNTERS = re.compile(r" AUTO_INCREMENT=\d+")
 
 
-def compare(admin: Engine, source: str, replica: str, table: str, key: str) -> Verdict:
+def compare(admin: Engine, source: str, replica: str, item: Item) -> Verdict:
     """Compare a table of two databases; one that is not there has no row."""
     with admin.connect().execution_options(no_parameters=True) as connection:
-        return compare_in(connection, source, replica, table, key)
+        return compare_in(connection, source, replica, item)
 
 
-def compare_in(connection: Connection, source: str, replica: str, table: str, key: str) -> Verdict:
+def compare_in(connection: Connection, source: str, replica: str, item: Item) -> Verdict:
     """The same in an open transaction, which may hold a change that is taken back."""
+    table, key = item.table, item.key
     one, other = (f"{quote(database)}.{quote(table)}" for database in (source, replica))
     expected = _ask(connection, f"SELECT COUNT(*) FROM {one}")[0]
     names = f"SHOW TABLES FROM {quote(replica)} LIKE '{table}'"
@@ -102,18 +105,18 @@ def _ask_text(connection: Connection, query: str) -> str:
     return str(connection.exec_driver_sql(query).one()[1])
 
 
-def prove(admin: Engine, source: str, replica: str, table: str, key: str, changed: str) -> None:
+def prove(admin: Engine, source: str, replica: str, item: Item, changed: str) -> None:
     """Negative control: a changed value, NULL or empty for another, and a missing row must each be seen.
 
     All is taken back. Raises AssertionError when the comparison is blind to one of them.
     """
-    place = f"{quote(replica)}.{quote(table)}"
+    place = f"{quote(replica)}.{quote(item.table)}"
     with admin.connect().execution_options(no_parameters=True) as connection:
         connection.exec_driver_sql("SET SESSION sql_mode = ''")
         connection.commit()
-        for plant in _plants(place, quote(key), quote(changed)):
+        for plant in _plants(place, quote(item.key), quote(changed)):
             connection.exec_driver_sql(plant)
-            if compare_in(connection, source, replica, table, key).is_equal:
+            if compare_in(connection, source, replica, item).is_equal:
                 raise AssertionError(f"the comparison does not see: {plant}")
             connection.rollback()
 

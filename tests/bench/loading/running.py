@@ -21,7 +21,9 @@ PERIOD = 0.1
 MEGABYTE = 1024
 SHOWN = 160
 # Lines that say why a tool ended; the first of them is what is reported.
-REASONS = re.compile(r"\b(error|fatal|exception|panic|refus\w+|fail\w*|cannot|unhandled|unable)\b", re.IGNORECASE)
+REASONS = re.compile(
+    r"\b(\w*errors?|fatal|\w*exception|panic|refus\w+|fail\w*|cannot|unhandled|unable)\b", re.IGNORECASE
+)
 # Codes for colour, and what a log puts before its message.
 DECORATION = re.compile(r"\x1b\[[0-9;]*m|^[\d\-T:.,+Z ]{8,}|[╭╮╰╯│─]+")
 
@@ -138,8 +140,11 @@ def _read_reason(folder: Path, command: Command, code: int) -> str:
     """The last line that looks like the reason, without secrets and paths, and the exit code."""
     text = "".join((folder / name).read_text(errors="replace")[-20_000:] for name in ("stdout", "stderr"))
     lines = [DECORATION.sub("", line).strip() for line in text.splitlines()]
-    reasons = [line for line in lines if REASONS.search(line)] or [line for line in lines if line] or ["says nothing"]
-    return f"exit code {code}: {_conceal(reasons[-1], command)[:SHOWN]}"
+    lines = [line for line in lines if line] or ["says nothing"]
+    places = [place for place, line in enumerate(lines) if REASONS.search(line)] or [len(lines) - 1]
+    last = places[-1]
+    told = " ".join(lines[last : last + 2]) if lines[last].endswith(":") else lines[last]
+    return f"exit code {code}: {_conceal(told, command)[:SHOWN]}"
 
 
 def _conceal(line: str, command: Command) -> str:

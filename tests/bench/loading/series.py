@@ -179,7 +179,7 @@ class Series:
 
     def _compare(self, job: Job) -> str | None:
         verdicts = {item.table: self.place.compare(job.space, item) for item in job.items}
-        wrong = [f"{table}: {verdict.render()}" for table, verdict in verdicts.items() if not verdict.is_equal]
+        wrong = [verdict.render(briefly=True) for verdict in verdicts.values() if not verdict.is_equal]
         return "; ".join(wrong) or None
 
     def _prove(self, lot: Lot, yardstick: Tool, jobs: Mapping[str, Job]) -> None:
@@ -241,4 +241,4 @@ def summarize(done: Sequence[Measured], rows: int) -> Outcome:
 def _judge_edge(run: Run, verdict: Verdict) -> Verdict | str:
     if run.reason and not verdict.found:
         return f"ends with an error ({run.reason})"
-    return verdict
+    return f"{verdict.render()}, and {run.reason}" if run.reason else verdict

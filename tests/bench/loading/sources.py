@@ -1,7 +1,7 @@
-"""What is loaded: Open Dental's tables with clean values for the stopwatch, and tables of hard values for the truth.
+"""What is loaded: Open Dental's tables for the stopwatch, and tables of hard values for the truth.
 
-Every table that is timed has only values that each tool takes (no zero dates, no carriage returns, no word NULL), so that all of them
-can be timed on the same rows; what a tool makes of the others is seen on the edge tables.
+The tables that are timed are the practice's without what stops a tool (zero dates, times beyond a day, carriage
+returns, the word NULL), so that all are timed on the same rows. What a tool makes of those is seen on the edge tables.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # 28 to 111 segments of about 36 characters: documents of 1 to 4 KB.
 DOCUMENT = f"REPLACE(REPEAT({SEGMENT}, 28 + s.seq % 84), '\\r', '')"
 EMPTY_SUFFIX = "_none"
+# Before it, every row's time of change as it is filled; after it, the changes.
+FILLED, SINCE = "2024-01-01", "2025-01-01"
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,8 +94,9 @@ EDGES: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
             "words",
             "varchar(60)",
             (
-                "''", "' spaces '", r"'tab\there'", r"'line\nfeed'", r"'carriage\r\nreturn'", r"'back\\slash'",
-                r"'\\N'", r"'say \"no\", it''s'", "'NULL'", "'null'", "'Müller €'", "CONVERT(X'F09F98B7' USING utf8mb4)",
+                "''", "' spaces '", r"'tab\there'", r"'line\nfeed'", r"'carriage\r\nreturn'",
+                r"'back\\slash'", r"'\\N'", r"'say \"no\", it''s'", "'NULL'", "'null'", "'Müller'",
+                "CONVERT(X'F09F98B7' USING utf8mb4)",
             ),
         ),
         ("note", "mediumtext", ("''", r"'a\tb\nc\r\nd\\e'")),
@@ -139,7 +142,7 @@ def _cleanings(admin: Engine, loaded: Loaded) -> Iterable[str]:
         described = connection.exec_driver_sql(f"SHOW COLUMNS FROM {quote(loaded.name)}").all()
     values = [f"{quote(row[0])} = {_clean(quote(row[0]), row[1])}" for row in described if _clean("", row[1])]
     if loaded.cursor:
-        values.append(f"{quote(loaded.cursor)} = '2024-01-01' + INTERVAL {quote(loaded.key)} DIV 10 SECOND")
+        values.append(f"{quote(loaded.cursor)} = '{FILLED}' + INTERVAL {quote(loaded.key)} DIV 10 SECOND")
     if values:
         yield f"UPDATE {quote(loaded.name)} SET {', '.join(values)}"
 
@@ -199,7 +202,7 @@ def _ages(loaded: Loaded) -> Iterable[str]:
     if loaded.cursor:
         yield (
             f"UPDATE {quote(loaded.name)} SET {quote(loaded.cursor)} = "
-            f"'2024-01-01' + INTERVAL {quote(loaded.key)} DIV 10 SECOND WHERE {quote(loaded.cursor)} > '2026-01-01'"
+            f"'{FILLED}' + INTERVAL {quote(loaded.key)} DIV 10 SECOND WHERE {quote(loaded.cursor)} > '{SINCE}'"
         )
 
 
