@@ -4,6 +4,7 @@ Usage: python scripts/render_settings.py [--check]
 
     README.md               settings  what `tap-opendental --about --format=json` says
     docs/type-fidelity.md   types     what `tap_opendental.types` decides for each MySQL type
+    docs/type-fidelity.md   exact     the same with `values: exact`, and how LOAD DATA stores it
     docs/type-fidelity.md   marks     which rows the server marks for a second look
     docs/type-fidelity.md   values    what becomes of values that no calendar and no target knows
     docs/security.md        secrets   the columns that the knowledge forbids to read
@@ -27,8 +28,9 @@ from tap_opendental.discovery.knowledge import KnownColumn, load_knowledge
 from tap_opendental.discovery.model import Column
 from tap_opendental.extraction.lines import CSV, JSON, LineFinisher, NulError, lay_out, render_select
 from tap_opendental.extraction.lines import Column as Line
+from tap_opendental.readings import Kind
 from tap_opendental.settings import PROPERTIES
-from tap_opendental.types import Kind, ReadingOptions, choose_reading
+from tap_opendental.types import ReadingOptions, choose_reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -87,6 +89,37 @@ TYPES: tuple[tuple[str, KnownColumn | None, str | bytes], ...] = (
     ("time", TIME_OF_DAY, "08:30:00"),
     ("time", INTERVAL, "-838:59:59"),
     ("time", UNKNOWN, "-838:59:59"),
+)
+
+EXACT = ReadingOptions(nul_in_text="keep", exact=True)
+# Types whose exact reading differs from that of the types above: their collation, and a value as the server writes it.
+EXACT_TYPES: tuple[tuple[str, str | None, str | bytes], ...] = (
+    ("tinyint", None, "-128"),
+    ("int unsigned zerofill", None, "42"),
+    ("bigint unsigned", None, "18446744073709551615"),
+    ("year", None, "2155"),
+    ("bit(64)", None, "18446744073709551615"),
+    ("enum('a','b')", None, "2"),
+    ("set('a','b')", None, "3"),
+    ("float", None, "16777216"),
+    ("double", None, "0.30000000000000004"),
+    ("decimal(10,2)", None, "-0.50"),
+    ("varchar(255)", None, 'say "no", please'),
+    ("varchar(255)", "latin1_swedish_ci", "word"),
+    ("varchar(255)", "cp1251_general_ci", b"A\x98"),
+    ("text", None, "word"),
+    ("longtext", None, "word"),
+    ("json", None, '{"a": 1}'),
+    ("uuid", None, "123e4567-e89b-12d3-a456-426655440000"),
+    ("inet4", None, "192.0.2.1"),
+    ("inet6", None, "2001:db8::1"),
+    ("binary(2)", None, b"\x00\xff"),
+    ("longblob", None, b"\x00\xff"),
+    ("geometry", None, bytes.fromhex("e61000000101000000000000000000f03f0000000000000040")),
+    ("date", None, "2022-11-00"),
+    ("datetime(6)", None, "2024-02-29 12:00:00.000001"),
+    ("timestamp", None, "0000-00-00 00:00:00"),
+    ("time", None, "-838:59:59"),
 )
 
 NULL_DATES = ReadingOptions(keep_sentinel_dates=False)
@@ -148,7 +181,12 @@ def render_documents() -> Mapping[str, str]:
     """Every document that holds generated tables, with its tables as they should be."""
     blocks = {
         "README.md": {"settings": render_settings(read_about())},
-        "docs/type-fidelity.md": {"types": render_types(), "marks": render_marks(), "values": render_values()},
+        "docs/type-fidelity.md": {
+            "types": render_types(),
+            "exact": render_exact_types(),
+            "marks": render_marks(),
+            "values": render_values(),
+        },
         "docs/security.md": {"secrets": render_secrets(load_knowledge().secrets())},
     }
     return {name: fill((ROOT / name).read_text(encoding="utf-8"), bodies) for name, bodies in blocks.items()}
@@ -203,7 +241,6 @@ def render_types() -> str:
         "JSON Schema (nullable columns also allow null)",
         "PostgreSQL",
         "CSV field",
-        "MySQL, by LOAD DATA",
     )
     return render_table(headings, [_describe_type(*described) for described in TYPES])
 
@@ -217,7 +254,6 @@ def _describe_type(mysql_type: str, known: KnownColumn | None, value: str | byte
         f"`{_compact(schema)}`",
         postgres_type(schema),
         f"`{_finish(column, value, CSV, KEEP)[0]}`",
-        f"`{load_expression(mysql_type, known)}`",
     )
 
 
@@ -235,16 +271,31 @@ def _expression(column: Line) -> str:
     return f"`{arguments}`"
 
 
-def load_expression(mysql_type: str, known: KnownColumn | None) -> str:
-    """How LOAD DATA stores a CSV field in a column of the source's own type, byte for byte; tests do it so."""
-    base = Column(name="col", type=mysql_type).base_type
-    if known == BOOLEAN:
-        return "@col = 'true'"
-    if base in {"year", "bit"}:  # as text, 0 would be the year 2000, and 165 three bytes
-        return "CAST(@col AS UNSIGNED)"
-    reading = read_type(mysql_type, known, KEEP).reading
-    stored = "FROM_BASE64(@col)" if reading.kind is Kind.BYTES else "@col"
-    return f"ST_GeomFromWKB({stored})" if reading.expression.startswith("ST_AsBinary") else stored
+def render_exact_types() -> str:
+    """How each MySQL type is read with `values: exact`, and what makes the same value of it in a copy."""
+    headings = ("MySQL type", "JSON value, in SQL", "JSON Schema", "CSV field", "MySQL, by LOAD DATA")
+    return render_table(headings, [_describe_exact_type(*described) for described in EXACT_TYPES])
+
+
+def _describe_exact_type(mysql_type: str, collation: str | None, value: str | bytes) -> tuple[str, ...]:
+    column = read_type(mysql_type, UNKNOWN, EXACT, collation)
+    charset = f" in {collation.partition('_')[0]}" if collation else ""
+    return (
+        f"`{mysql_type}`{charset}",
+        _expression(column),
+        f"`{_compact(column.reading.schema)}`",
+        f"`{_finish(column, value, CSV, EXACT)[0]}`",
+        f"`{load_expression(mysql_type, collation)}`",
+    )
+
+
+def load_expression(mysql_type: str, collation: str | None = None) -> str:
+    """How LOAD DATA stores an exact CSV field in a column of the source's own type; tests do it so."""
+    if read_type(mysql_type, UNKNOWN, EXACT, collation).reading.kind is Kind.BYTES:
+        return "FROM_BASE64(@col)"
+    # as text, 0 would be the year 2000, 165 three bytes of a BIT, and 1 a member of that name
+    as_number = Column(name="col", type=mysql_type).base_type in {"year", "bit", "enum", "set"}
+    return "CAST(@col AS UNSIGNED)" if as_number else "@col"
 
 
 def render_marks() -> str:
@@ -305,9 +356,11 @@ def _write(column: Line, value: str | bytes, dialect: Dialect) -> str:
     return f"!{text}" if reading.mend else text
 
 
-def read_type(mysql_type: str, known: KnownColumn | None, options: ReadingOptions) -> Line:
+def read_type(
+    mysql_type: str, known: KnownColumn | None, options: ReadingOptions, collation: str | None = None
+) -> Line:
     """A NOT NULL column of this type, as the tap plans it."""
-    column = Column(name="col", type=mysql_type, nullable=False)
+    column = Column(name="col", type=mysql_type, nullable=False, collation=collation)
     return Line("col", "col", choose_reading("sample", column, known, options))
 
 
