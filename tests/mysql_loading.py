@@ -86,8 +86,8 @@ class Replica:
 
     def ask(self, sql: str) -> list[tuple[Any, ...]]:
         """Run a statement as the administrator."""
-        with self.database.engine.connect() as connection:
-            connection = connection.execution_options(no_parameters=True, isolation_level="AUTOCOMMIT")
+        with self.database.engine.connect() as plain:
+            connection = plain.execution_options(no_parameters=True, isolation_level="AUTOCOMMIT")
             result = connection.exec_driver_sql(sql)
             return [tuple(row) for row in result] if result.returns_rows else []
 

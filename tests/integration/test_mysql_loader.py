@@ -25,7 +25,7 @@ def replica(request, mariadb_database):
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_rows_are_merged_by_key_and_counted(engine, replica):
-    """What is new is inserted, what differs is updated, what is the same is left alone; the last one of a key counts."""
+    """New rows are inserted, those that differ updated, the same ones left alone; the last one of a key counts."""
     facts = facts_of(table_of(engine), start=START)
     loader = replica.open(facts)
     assert loader.held is None

@@ -192,6 +192,11 @@ def render_equal(column: Mapping[str, Any], left: str, right: str) -> str:
     return f"{left} <=> {right}"
 
 
+def render_value(column: Mapping[str, Any], value: str) -> str:
+    """Return SQL that copies a stored value: the server copies a SET by its text, in which an empty member is lost."""
+    return f"CAST({value} AS UNSIGNED)" if base_type(column) == "set" else value
+
+
 def empty_value(column: Mapping[str, Any]) -> str | None:
     """Return SQL of the value that a column has which is not sent, must have one, and has no default; else None."""
     if column.get("nullable", True) or column.get("default") is not None or column.get("auto_increment"):

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.errors import ReplicaError, SchemaRefusedError, UnknownTypeError
-from target_opendental_replica.mysql.columns import BYTES, TEXTS, base_type, empty_value
+from target_opendental_replica.mysql.columns import BYTES, TEXTS, base_type, empty_value, render_value
 from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.statements import match, own_name, strip_name
 from target_opendental_replica.statements import quote, render_create_table
@@ -143,7 +143,14 @@ class Fitting:
         common = [column for column in after if column["name"].lower() in there]
         empty = [column for column in after if column["name"].lower() not in there and empty_value(column)]
         names = ", ".join(quote(column["name"]) for column in (*common, *empty))
-        values = ", ".join([*(quote(column["name"]) for column in common), *(str(empty_value(c)) for c in empty)])
+        kinds = {column["name"].lower(): column["type"] for column in before}
+        copied = [
+            render_value(column, quote(column["name"]))
+            if column["type"] == kinds[column["name"].lower()]
+            else quote(column["name"])
+            for column in common
+        ]
+        values = ", ".join([*copied, *(str(empty_value(column)) for column in empty)])
         if not common:
             return bool(self.link.run(f"SELECT 1 FROM {quote(table)} LIMIT 1").rows)
         revived = DELETED_AT.lower() in there and DELETED_AT.lower() not in _names(after)

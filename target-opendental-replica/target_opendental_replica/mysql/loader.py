@@ -194,8 +194,7 @@ class TableLoader:
         inserted = answer.affected - 2 * updated
         counts = Counts(inserted, updated, records - inserted - updated) + displaced
         if displaced.updated and unsent:
-            names = [str(column["name"]) for column in unsent]
-            self._link.run(render_return(table, layout.key, names), table=table)
+            self._link.run(render_return(table, layout.key, unsent), table=table)
         return counts + self._delete(stage)
 
     def _make_way(self, stage: Stage) -> Counts:
@@ -275,5 +274,5 @@ class TableLoader:
             self._link.run(render_carry_values(layout.table, new, unsent, layout.key), table=new)
         if layout.marks:
             own = (*layout.facts["columns"], *self._entry.kept)
-            names = [str(column["name"]) for column in own if column["name"] != DELETED_AT]
-            self._link.run(render_carry_marked(layout.table, new, names, layout.key), table=new)
+            columns = [column for column in own if column["name"] != DELETED_AT]
+            self._link.run(render_carry_marked(layout.table, new, columns, layout.key), table=new)

@@ -6,7 +6,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from target_opendental_replica.mysql.columns import empty_value, render_equal
+from target_opendental_replica.mysql.columns import empty_value, render_equal, render_value
 from target_opendental_replica.statements import LONGEST_IDENTIFIER, quote, render_create_table
 from target_opendental_replica.stream_facts import DELETED_AT
 from target_opendental_replica.warehouse import PREFIX
@@ -120,8 +120,10 @@ def render_upsert(
     """
     empties = _without_default(unsent)
     into = [quote(slot.column) for slot in slots]
-    values = [f"s.{name}" for name in into]
-    updates = [f"{name} = VALUES({name})" for name in into]
+    values = [render_value(slot.facts, f"s.{name}") for slot, name in zip(slots, into, strict=True)]
+    updates = [
+        f"{name} = {render_value(slot.facts, f'VALUES({name})')}" for slot, name in zip(slots, into, strict=True)
+    ]
     into += [quote(str(column["name"])) for column in empties]
     values += [str(empty_value(column)) for column in empties]
     if marks:
@@ -184,10 +186,9 @@ def render_displaced(conflicts: str, columns: Sequence[str], *, again: bool) -> 
     return f"{begin} {DISPLACED} SELECT DISTINCT {names} FROM {conflicts}"
 
 
-def render_return(table: str, key: Sequence[str], columns: Sequence[str]) -> str:
+def render_return(table: str, key: Sequence[str], columns: Sequence[Mapping[str, Any]]) -> str:
     """Return what gives rows that came back their values of columns that are not sent."""
-    sets = ", ".join(f"t.{quote(name)} = d.{quote(name)}" for name in columns)
-    return f"UPDATE {quote(table)} t JOIN {DISPLACED} d ON {match(key, 't', 'd')} SET {sets}"
+    return f"UPDATE {quote(table)} t JOIN {DISPLACED} d ON {match(key, 't', 'd')} SET {_assign(columns, 't', 'd')}"
 
 
 def render_compare(old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str], *, marks: bool) -> str:
@@ -200,10 +201,10 @@ def render_compare(old: str, new: str, columns: Sequence[Mapping[str, Any]], key
     )
 
 
-def render_carry_marked(old: str, new: str, columns: Sequence[str], key: Sequence[str]) -> str:
+def render_carry_marked(old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str]) -> str:
     """Return what takes rows over that `new` does not have, marked as gone since now."""
-    names = ", ".join(map(quote, columns))
-    values = ", ".join(f"o.{quote(name)}" for name in columns)
+    names = ", ".join(quote(str(column["name"])) for column in columns)
+    values = ", ".join(render_value(column, f"o.{quote(str(column['name']))}") for column in columns)
     return (
         f"INSERT INTO {quote(new)} ({names}, {quote(DELETED_AT)}) "
         f"SELECT {values}, COALESCE(o.{quote(DELETED_AT)}, UTC_TIMESTAMP(6)) FROM {quote(old)} o "
@@ -213,8 +214,12 @@ def render_carry_marked(old: str, new: str, columns: Sequence[str], key: Sequenc
 
 def render_carry_values(old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str]) -> str:
     """Return what takes the values of columns over that are not sent."""
-    names = [quote(str(column["name"])) for column in columns]
     return (
         f"UPDATE {quote(new)} n JOIN {quote(old)} o ON {match(key, 'n', 'o')} "
-        f"SET {', '.join(f'n.{name} = o.{name}' for name in names)} WHERE NOT ({equal(columns, 'n', 'o')})"
+        f"SET {_assign(columns, 'n', 'o')} WHERE NOT ({equal(columns, 'n', 'o')})"
     )
+
+
+def _assign(columns: Iterable[Mapping[str, Any]], left: str, right: str) -> str:
+    named = ((column, quote(str(column["name"]))) for column in columns)
+    return ", ".join(f"{left}.{name} = {render_value(column, f'{right}.{name}')}" for column, name in named)
