@@ -1,6 +1,6 @@
-"""The tap's process without the second that its imports cost: a server of forks, on a socket.
+"""The tap's and the target's process without the second that their imports cost: a server of forks, on a socket.
 
-A process that has imported the tap waits for requests; for each it forks, and the fork becomes `tap-opendental
+A process that has imported both waits for requests; for each it forks, and the fork becomes `tap-opendental
 ARGUMENTS`, with an environment, standard output and standard error of its own. Everything after the imports is what the
 command does, up to the interpreter's end and its exit code. Any number of forks may run at once.
 
@@ -31,7 +31,10 @@ PROGRAMS = {
     "hasty-tap": "tests.reliability.odd_taps",
     "tired-tap": "tests.reliability.odd_taps",
     "stock-tap": "tests.stock_tap",
+    "target-opendental-replica": "target_opendental_replica.target",
+    "hasty-target": "tests.reliability.odd_targets",
 }
+IMPORTED = ("tap_opendental.tap", *(f"target_opendental_replica.{name}" for name in ("target", "mysql", "postgres")))
 LONGEST_REQUEST = 1 << 17  # bytes
 LONGEST_RUN = 120  # seconds, after which the kernel ends a fork: one that hangs must not hang the tests
 
@@ -59,11 +62,20 @@ class ForkServer:
             command = [sys.executable, "-m", "tests.reliability.fork_server"]
             self._process = subprocess.Popen(command, cwd=ROOT, stdin=theirs)
 
-    def start(self, command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> Fork:
-        """Start one of PROGRAMS with its arguments; both descriptors stay the caller's to close."""
+    def start(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        stdout: int,
+        stderr: int,
+        stdin: int = subprocess.DEVNULL,
+    ) -> Fork:
+        """Start one of PROGRAMS with its arguments; all descriptors stay the caller's to close."""
         request = json.dumps({"command": list(command), "environment": dict(environment)})
         reading, writing = os.pipe()
-        socket.send_fds(self._socket, [request.encode()], [stdout, stderr, writing])
+        with open(os.devnull) as nothing:  # noqa: PTH123 - a descriptor, not a file
+            given = nothing.fileno() if stdin == subprocess.DEVNULL else stdin
+            socket.send_fds(self._socket, [request.encode()], [stdout, stderr, writing, given])
         os.close(writing)
         pid = int(os.read(reading, 16))
         return Fork(pid, reading)
@@ -79,24 +91,25 @@ def serve() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     requests = socket.socket(fileno=0)
     while True:
-        request, descriptors, *_ = socket.recv_fds(requests, LONGEST_REQUEST, 3)
+        request, descriptors, *_ = socket.recv_fds(requests, LONGEST_REQUEST, 4)
         if not request:
             sys.exit()
         if os.fork() == 0:
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            requests.detach()  # or its end closes what is the program's standard input by then
             become(json.loads(request), *descriptors)
             return
         for descriptor in descriptors:
             os.close(descriptor)
 
 
-def become(request: Mapping[str, Any], stdout: int, stderr: int, ending: int) -> None:
+def become(request: Mapping[str, Any], stdout: int, stderr: int, ending: int, stdin: int) -> None:
     """Return as the program's process, with its descriptors in place; the process in between waits for its end."""
     if (pid := os.fork()) != 0:
-        for descriptor in (0, stdout, stderr):
+        for descriptor in (0, stdin, stdout, stderr):
             os.close(descriptor)
         tell_end(pid, ending)
-    for descriptor, number in ((stdout, 1), (stderr, 2), (os.open(os.devnull, os.O_RDONLY), 0)):
+    for descriptor, number in ((stdout, 1), (stderr, 2), (stdin, 0)):
         os.dup2(descriptor, number)
         os.close(descriptor)
     os.close(ending)
@@ -115,7 +128,8 @@ def tell_end(pid: int, ending: int) -> NoReturn:
 
 
 if __name__ == "__main__":
-    importlib.import_module(PROGRAMS["tap-opendental"])
+    for name in IMPORTED:
+        importlib.import_module(name)
     gc.freeze()  # what was imported is left alone when a fork ends
     serve()
     importlib.import_module(PROGRAMS[sys.argv[0]]).main()

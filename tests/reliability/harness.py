@@ -36,6 +36,20 @@ PIPE_BYTES = 4096
 RECORDS = (b'{"type":"RECORD"', b'{"type": "RECORD"')
 
 
+@dataclass(frozen=True)
+class Event:
+    """What happens to the target, so many seconds after it began to get lines."""
+
+    action: Callable[[Running], None]
+    seconds: float
+
+    def on(self, target: Running) -> threading.Timer:
+        """A timer that is to be started."""
+        timer = threading.Timer(self.seconds, self.action, [target])
+        timer.daemon = True
+        return timer
+
+
 class Running(Protocol):
     """A process that was started."""
 
@@ -48,14 +62,19 @@ class Running(Protocol):
 class Start(Protocol):
     """Starts a program with arguments, an environment, and descriptors for its output and its log."""
 
-    def __call__(self, command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> Running:
-        """Start it; both descriptors stay the caller's to close."""
+    def __call__(
+        self, command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int, stdin: int = ...
+    ) -> Running:
+        """Start it; the descriptors stay the caller's to close. Without `stdin` it reads nothing."""
 
 
-def by_command(command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int) -> Running:
+def by_command(
+    command: Sequence[str], environment: Mapping[str, str], stdout: int, stderr: int, stdin: int = subprocess.DEVNULL
+) -> Running:
     """Start a program of this environment as a user does."""
     program, *arguments = command
-    return subprocess.Popen([str(BIN / program), *arguments], env=dict(environment), stdout=stdout, stderr=stderr)
+    name = program if os.sep in program else str(BIN / program)
+    return subprocess.Popen([name, *arguments], env=dict(environment), stdin=stdin, stdout=stdout, stderr=stderr)
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,7 @@ class Pipe:
     target: tuple[str, ...] = ()
     target_environment: Mapping[str, str] = field(default_factory=clean_environment)
     program: str = "tap-opendental"
+    start_target: Start = by_command
 
     @property
     def state(self) -> dict[str, Any] | None:
@@ -99,23 +119,30 @@ class Pipe:
         (self.folder / STATE).write_text(json.dumps(state))
 
     def run(
-        self, at: Mapping[int, Callable[[Running], None]] | None = None, *, after: float | None = None, **settings: Any
+        self,
+        at: Mapping[int, Callable[[Running], None]] | None = None,
+        *,
+        after: float | None = None,
+        to_target: Event | None = None,
+        **settings: Any,
     ) -> Outcome:
         """Run once, from the state in the folder, with some settings changed.
 
         `at` holds what to do after the tap's k-th whole line was read; `after` so many seconds the tap is killed.
+        `to_target` is what happens to the target, so many seconds after the tap's first line.
         """
         reading, writing = os.pipe()
         fcntl.fcntl(writing, F_SETPIPE_SZ, PIPE_BYTES)
         with _files(3) as (log, states, target_log):
             tap = self.start(self._command(settings), clean_environment(), writing, log.fileno())
             os.close(writing)
-            with _alarm(after, tap), self._start_target(states, target_log) as target:
-                lines, records = _pump(reading, target, tap, dict(at or {}))
-                code = tap.wait()
+            target, sink = self._start_target(states, target_log)
+            with _alarm(after, tap), sink:
+                lines, records = _pump(reading, sink, tap, dict(at or {}), to_target and to_target.on(target))
+            codes = tap.wait(), target.wait()
             self._keep_state(_read_all(states))
             logs = (_read_all(file).decode() for file in (log, target_log))
-            return Outcome(code, target.returncode, lines, records, *logs)
+            return Outcome(*codes, lines, records, *logs)
 
     def settle(self, runs: int = 1, **settings: Any) -> Outcome:
         """Run to the end without a fault; the last outcome. AssertionError with both logs when that fails."""
@@ -134,9 +161,13 @@ class Pipe:
         path.write_text(json.dumps({**self.config, **settings}))
         return [self.program, "--config", str(path), *(["--state", str(state)] if state.exists() else [])]
 
-    def _start_target(self, states: IO[bytes], log: IO[bytes]) -> subprocess.Popen[bytes]:
-        command, environment = self.target or (*ORACLE, str(self.folder)), dict(self.target_environment)
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=states, stderr=log, env=environment)
+    def _start_target(self, states: IO[bytes], log: IO[bytes]) -> tuple[Running, IO[bytes]]:
+        """Start the target; what is written to the file goes to its standard input."""
+        command = self.target or (*ORACLE, str(self.folder))
+        reading, writing = os.pipe()
+        target = self.start_target(command, self.target_environment, states.fileno(), log.fileno(), reading)
+        os.close(reading)
+        return target, os.fdopen(writing, "wb", buffering=0)
 
     def _keep_state(self, states: bytes) -> None:
         for state in states.splitlines()[-1:]:
@@ -162,18 +193,27 @@ def _alarm(seconds: float | None, tap: Running) -> Iterator[None]:
         timer.cancel()
 
 
-def _pump(reading: int, target: subprocess.Popen[bytes], tap: Running, events: dict[int, Any]) -> tuple[int, int]:
+def _pump(
+    reading: int, sink: IO[bytes], tap: Running, events: dict[int, Any], timer: threading.Timer | None = None
+) -> tuple[int, int]:
     """Copy the tap's output to the target and count its whole lines and records; events happen between lines."""
     lines = records = 0
-    with os.fdopen(reading, "rb", buffering=0) as output, suppress(BrokenPipeError), target.stdin as sink:
+    with os.fdopen(reading, "rb", buffering=0) as output, suppress(BrokenPipeError), sink:
         for line in _read_lines(output):
-            sink.write(line)
-            sink.flush()
+            if timer and not lines:
+                timer.start()
+            _write_all(sink, line)
             lines += line.endswith(b"\n")
             records += line.startswith(RECORDS)
             if event := events.pop(lines, None):
                 event(tap)
     return lines, records
+
+
+def _write_all(sink: IO[bytes], line: bytes) -> None:
+    rest = memoryview(line)
+    while rest:
+        rest = rest[sink.write(rest) :]
 
 
 def _read_lines(output: IO[bytes]) -> Iterator[bytes]:
