@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy as sa
 from tests.oracle import differing, read_columns, read_keys, read_raw, read_source
 
 from opendental_analyze.verify.comparison import Side, compare_all
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    import sqlalchemy as sa
     from tests.reliability.conftest import Practice
 
 DIALECTS = ("mysql", "postgresql")

@@ -55,6 +55,10 @@ def hit(pipe, random, number):
     return pipe.run(to_target=Event(send(number), random.uniform(0, LONGEST)))
 
 
+def tell(outcome):
+    return outcome.log[-2000:] + outcome.target_log[-2000:]
+
+
 def chain(practice, pipe, random, number, kills):
     """Hit tap and target until so many runs were cut, with changes before each; the outcomes of those."""
     cut = 0
@@ -69,20 +73,23 @@ def chain(practice, pipe, random, number, kills):
     raise AssertionError(f"only {cut} of {kills} kills hit")
 
 
-@pytest.mark.parametrize("files", [False, True, False, True], ids=["lines", "files", "lines again", "files again"])
-def test_sigkills_cost_nothing(practice, destination, make_target_pipe, seeded, files):
+@pytest.fixture(params=["lines", "files"])
+def pipe(request, make_target_pipe):
+    """The tap before our target, rows as RECORD messages or in files."""
+    return make_target_pipe(files=request.param == "files")
+
+
+@pytest.mark.parametrize("link", range(2))
+def test_sigkills_cost_nothing(practice, destination, pipe, seeded, link):
     """Ten SIGKILLs of target or tap, as RECORD and as BATCH: one clean run later every row of every table is exact."""
-    pipe = make_target_pipe(files=files)
     for outcome in chain(practice, pipe, seeded, signal.SIGKILL, kills=10 * ROUNDS):
-        assert {outcome.code, outcome.target_code} <= {0, -signal.SIGKILL, 14, 17}, outcome.log[-2000:] + outcome.target_log[-3000:]
+        assert {outcome.code, outcome.target_code} <= {0, -signal.SIGKILL, 14, 17}, tell(outcome)
     pipe.settle()
     assert destination.differing(practice) == {}
 
 
-@pytest.mark.parametrize("files", [False, True], ids=["lines", "files"])
-def test_sigterms_cost_nothing(practice, destination, make_target_pipe, seeded, files):
+def test_sigterms_cost_nothing(practice, destination, pipe, seeded):
     """Ten SIGTERMs of target or tap: 143, never a success that is none, and one clean run later all is exact."""
-    pipe = make_target_pipe(files=files)
     for outcome in chain(practice, pipe, seeded, signal.SIGTERM, kills=10 * ROUNDS):
         assert outcome.target_code in (0, 143), outcome.log[-2000:] + outcome.target_log[-3000:]
         assert outcome.code in (0, 143, 14), outcome.log[-3000:]
