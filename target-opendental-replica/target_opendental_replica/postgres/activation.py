@@ -14,6 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import can_replace, read_table
+from target_opendental_replica.postgres.connection import savepoint
 from target_opendental_replica.warehouse import Counts
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ class Activation:
     def _add_key(self) -> None:
         """Marked rows of before may still be in its way; then it waits on."""
         try:
-            with self._connection.transaction():
+            with savepoint(self._connection):
                 self._run(statements.add_key(self._table.quoted, self._stream.wanted.key))
         except (refusals.UniqueViolation, refusals.NotNullViolation):
             return

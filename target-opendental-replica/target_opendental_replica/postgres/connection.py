@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -10,12 +11,27 @@ from target_opendental_replica.errors import UnreachableError
 from target_opendental_replica.postgres.errors import translate_login, translated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from target_opendental_replica.settings import Address, Settings, Tls
 
 _PROGRAM = "target-opendental-replica"
 _MILLISECONDS = 1000
 
 Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+@contextmanager
+def savepoint(connection: Connection) -> Iterator[None]:
+    """Undo a block that fails, and that alone; psycopg's own `transaction()` commits where it is the outermost."""
+    connection.execute("SAVEPOINT _od_attempt")
+    try:
+        yield
+    except psycopg.Error:
+        if not connection.closed:
+            connection.execute("ROLLBACK TO SAVEPOINT _od_attempt")
+        raise
+    connection.execute("RELEASE SAVEPOINT _od_attempt")
 
 
 def connect(settings: Settings) -> Connection:

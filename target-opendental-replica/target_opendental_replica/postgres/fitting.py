@@ -10,6 +10,7 @@ from psycopg import errors as refusals
 
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import read_table
+from target_opendental_replica.postgres.connection import savepoint
 from target_opendental_replica.postgres.drift import (
     AddColumn,
     AlterType,
@@ -111,7 +112,7 @@ class Fitting:
     def _attempt(self, statement: Composed, *expected: type[psycopg.Error]) -> bool:
         """Run a statement; False where it fails as expected, and nothing of it stays."""
         try:
-            with self._connection.transaction():
+            with savepoint(self._connection):
                 self._connection.execute(statement)
         except expected:
             return False

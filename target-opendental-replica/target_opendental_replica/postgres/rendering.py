@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -27,6 +28,7 @@ _TIME = re.compile(rf"{_CLOCK}{_OFFSET}?", re.ASCII)
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}", re.ASCII)
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,4})?", re.ASCII)
 _FRACTION = re.compile(r"(?<=\.\d{6})\d+", re.ASCII)
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _BEYOND_BIGINT = 2**63
 _JSON = msgspec.json.Encoder(decimal_format="number")
 
@@ -40,7 +42,8 @@ def choose_render(schema: Mapping[str, Any]) -> Render:
     if kind == types.TEXT:
         return _text if _is_only_text(schema) else _any_text
     if kind.endswith("[]"):
-        return partial(_array, _ELEMENTS.get(kind[:-2], _json_element))
+        element = _ELEMENTS.get(kind[:-2], _json_element)
+        return partial(_array_or_one if "anyOf" in schema else _array, element)
     if kind.startswith("numeric("):
         return _decimal
     if kind == types.NUMERIC:
@@ -125,8 +128,14 @@ def _any_text(value: object) -> str:
     if isinstance(value, bool):
         return '"true"' if value else '"false"'
     if isinstance(value, dict | list):
-        return _quote(_encode_json(value))
+        return _quote(_write_json(value))
     return f'"{_number(value)}"'
+
+
+def _write_json(value: object) -> str:
+    """JSON in a column of text, letter by letter as stock writes it: with blanks, and in ASCII."""
+    spaced = msgspec.json.format(_encode_json(value), indent=0)
+    return _BEYOND_ASCII.sub(lambda found: json.dumps(found[0])[1:-1], spaced)
 
 
 def _moment(value: object) -> str:
@@ -192,6 +201,11 @@ def _array(element: Render, value: object) -> str:
     if not isinstance(value, list):
         raise UnfitError("no array")
     return _quote("{" + ",".join(map(element, value)) + "}")
+
+
+def _array_or_one(element: Render, value: object) -> str:
+    """Where a schema allows a bare value beside arrays, it is an array of one; stock takes text apart by letters."""
+    return _array(element, value if value is None or isinstance(value, list) else [value])
 
 
 def _text_element(value: object) -> str:

@@ -10,6 +10,7 @@ from psycopg.sql import Identifier
 
 from target_opendental_replica.errors import NotFoundError
 from target_opendental_replica.postgres import statements
+from target_opendental_replica.postgres.connection import savepoint
 from target_opendental_replica.postgres.errors import translate_copy
 from target_opendental_replica.postgres.model import DELETED_AT
 
@@ -65,7 +66,7 @@ class Loading:
         The constants `values` are the columns' defaults for as long as that takes, in this transaction only.
         """
         try:
-            with self._connection.transaction():
+            with savepoint(self._connection):
                 if values:
                     self._set_defaults(table, values, has_readers=has_readers)
                 rows = self.copy(table, name, batch.columns, batch)
