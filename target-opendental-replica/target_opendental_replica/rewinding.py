@@ -27,8 +27,9 @@ def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Mapping[tuple[str, str]
 
 
 def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
-    """Write it where Meltano's project is, else in the working directory, for this user's eyes alone."""
-    folder = Path(environment.get("MELTANO_PROJECT_ROOT") or ".").absolute()
+    """Write it among Meltano's own files, without Meltano into the working directory, for this user's eyes alone."""
+    project = environment.get("MELTANO_PROJECT_ROOT")
+    folder = Path(project, ".meltano") if project else Path.cwd()
     path = folder / f"rewind-{os.getpid()}.json"
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -40,7 +40,9 @@ def make_target_pipe(destination, make_pipe, forks, tmp_path):
         )
         pipe = make_pipe(**destination.tap_settings, **batches)
         command = (program, "--config", destination.write_config(pipe.folder, lock_wait_seconds=20, **settings))
-        return replace(pipe, target=command, start_target=forks.start)
+        (pipe.folder / ".meltano").mkdir()
+        environment = {**pipe.target_environment, "MELTANO_PROJECT_ROOT": str(pipe.folder)}
+        return replace(pipe, target=command, start_target=forks.start, target_environment=environment)
 
     return make
 
