@@ -40,6 +40,10 @@ class Place(Protocol):
     source: ThrowAwaySource
     environment: Mapping[str, str]
 
+    @property
+    def admin(self) -> sa.Engine:
+        """Whoever fills and changes the source; each statement is committed at once."""
+
     def open_space(self, space: str) -> sa.URL:
         """Make an empty place of that name, and say how it is reached."""
 
@@ -69,6 +73,11 @@ class PostgresPlace:
     environment: Mapping[str, str]
     kind: str = "postgresql"
     storage: str = "MyISAM"
+
+    @property
+    def admin(self) -> sa.Engine:
+        """The source's owner."""
+        return _commit_each(self.source)
 
     @property
     def reader(self) -> sa.URL:
@@ -123,6 +132,11 @@ class ReplicaPlace:
     kind: str = "mysql"
     storage: str = "InnoDB"
 
+    @property
+    def admin(self) -> sa.Engine:
+        """The source's owner."""
+        return _commit_each(self.source)
+
     def open_space(self, space: str) -> sa.URL:
         """A database."""
         create_mariadb_database(self.state, _database(space))
@@ -149,6 +163,10 @@ class ReplicaPlace:
             mariadb_root(self.state),
             ("SET GLOBAL innodb_max_dirty_pages_pct = 0", "DO SLEEP(1)", "SET GLOBAL innodb_max_dirty_pages_pct = 90"),
         )
+
+
+def _commit_each(source: ThrowAwaySource) -> sa.Engine:
+    return source.engine.execution_options(isolation_level="AUTOCOMMIT")
 
 
 def _database(space: str) -> str:

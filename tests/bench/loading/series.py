@@ -88,7 +88,7 @@ class Series:
 
     def load(self, lot: Lot) -> None:
         """All rounds of a lot, its tables filled before and dropped after."""
-        admin = self.place.source.engine
+        admin = self.place.admin
         for loaded in lot.tables:
             print(f"Filling {loaded.name} with {self.rows:,} rows", flush=True)
             fill(admin, loaded, self.rows, self.place.storage)
@@ -110,17 +110,18 @@ class Series:
                 if compares:
                     for item in lot.items:
                         self.place.refer(item.table)
+                    self._find_stale(lot, jobs, step)
                 print(f"{lot.name}: round {turn + 1}, {step}: {rows:,} rows", flush=True)
                 for tool in tools:
                     self._run_step(lot, tool, jobs, step, compares=compares)
                 if step == FULL and turn == 0:
-                    self._prove(lot, tools[tools.index(self.tools[0])], jobs)
+                    self._prove(lot, jobs)
         for loaded in lot.tables:
-            shrink(self.place.source.engine, loaded, self.rows)
+            shrink(self.place.admin, loaded, self.rows)
 
     def _move(self, lot: Lot, step: str) -> int:
         """Change the source as a step wants it; how many rows there are to load."""
-        admin = self.place.source.engine
+        admin = self.place.admin
         if step == CHANGED:
             return sum(change(admin, loaded, self.rows, SHARE) for loaded in lot.tables)
         if step == ALL:
@@ -182,10 +183,19 @@ class Series:
         wrong = [verdict.render(briefly=True) for verdict in verdicts.values() if not verdict.is_equal]
         return "; ".join(wrong) or None
 
-    def _prove(self, lot: Lot, yardstick: Tool, jobs: Mapping[str, Job]) -> None:
-        if yardstick.slug in jobs:
-            for loaded, item in zip(lot.tables, lot.items, strict=True):
-                self.place.prove(jobs[yardstick.slug].space, item, loaded.changed)
+    def _prove(self, lot: Lot, jobs: Mapping[str, Job]) -> None:
+        """Differences that are planted in what the yardstick loaded must be seen."""
+        job = jobs.get(self.tools[0].slug)
+        for loaded, item in zip(lot.tables, lot.items, strict=True):
+            if job:
+                self.place.prove(job.space, item, loaded.changed)
+
+    def _find_stale(self, lot: Lot, jobs: Mapping[str, Job], step: str) -> None:
+        """Before a step, what the yardstick loaded earlier, or nothing, must not pass for the source."""
+        job = jobs.get(self.tools[0].slug)
+        stale = [item.table for item in lot.items if job and self.place.compare(job.space, item).is_equal]
+        if stale:
+            raise AssertionError(f"{', '.join(stale)}: equal before step {step} was loaded")
 
     def _measure_starts(self, lot: Lot, tools: Sequence[Tool]) -> None:
         """The same over an empty table: what a tool takes before its first row."""
@@ -199,7 +209,7 @@ class Series:
 
     def try_edges(self) -> dict[str, dict[str, Verdict | str]]:
         """What each tool makes of each table of hard values: a verdict, or why there is none."""
-        fill_edges(self.place.source.engine, self.place.storage)
+        fill_edges(self.place.admin, self.place.storage)
         found: dict[str, dict[str, Verdict | str]] = {tool.slug: {} for tool in self.tools}
         for table in EDGES:
             self.place.refer(table)
@@ -209,6 +219,8 @@ class Series:
                     job = self._job(tool, lot_items, Path(directory))
                     run = self.start(tool, job)
                     verdict = self.place.compare(job.space, lot_items[0])
+                    if not verdict.expected:
+                        raise AssertionError(f"{table} has no rows")
                     found[tool.slug][table] = _judge_edge(run, verdict)
                     self.place.drop_space(job.space)
         return found
