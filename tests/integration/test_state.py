@@ -10,7 +10,9 @@ import sqlalchemy as sa
 import yaml
 from tests.integration.conftest import config_of, messages
 
+from tap_opendental.announcing import FACTS
 from tap_opendental.connector import create_source_engine
+from tap_opendental.discovery.model import Column, Table
 from tap_opendental.errors import OpenDentalError
 from tap_opendental.locks import name_lock
 from tap_opendental.tap import TapOpenDental
@@ -416,12 +418,25 @@ def rows_of(output, stream):
     return [json.dumps(m["record"]) for m in records], {m.get("version") for m in records}
 
 
-def resume(source, output, stream):
+def resume(source, output, stream, **options):
     """Kill a run in the middle of a stream, and run again: what came before, what after, and a target with both."""
     before = cut(output, stream)
     source.target = Target().take(before)
-    source.run(state=before[-1]["value"], state_interval_seconds=0)
+    source.run(state=before[-1]["value"], state_interval_seconds=0, **options)
     return before, source.output
+
+
+def test_a_killed_load_of_exact_values_goes_on(killed):
+    """Numbers as text, members as numbers and bytes are no other order of pages: nothing is lost, and nothing twice."""
+    source, _ = killed
+    source.run(state_interval_seconds=0, values="exact")
+    output, clean = source.output, {stream: source.target.records(stream) for stream in KEYS}
+    for stream in KEYS:
+        before, after = resume(source, output, stream, values="exact", tables=[stream])
+        sent, again = rows_of(before, stream)[0], rows_of(after, stream)[0]
+        assert 0 < len(sent) < 10
+        assert sorted((sent + again)[:10]) == sorted(rows_of(output, stream)[0])
+        assert source.target.records(stream) == clean[stream]
 
 
 def test_a_killed_load_goes_on_behind_its_position(killed):
@@ -938,3 +953,104 @@ def test_names_are_safe_or_exact(source):
     source.state = {}
     assert source.run(names="exact")["temp-table"][0] == {"The Num": 1, "a b": "x"}
     assert list(source.state["bookmarks"]) == ["temp-table"]
+
+
+# --- what a destination is told --------------------------------------------------------------------------------------
+
+
+def starts(output):
+    """Where the tap says that each stream starts, by the root of its SCHEMA."""
+    found = [message for message in output if message["type"] == "SCHEMA"]
+    return {message["stream"]: message["schema"][FACTS]["start"] for message in found}
+
+
+@pytest.fixture(params=["full_table", "incremental"])
+def told(request, source):
+    """A table of ten rows, read once by either way, with a state after every page."""
+    source.sql(
+        f"CREATE TABLE visit (Num int PRIMARY KEY, Note varchar(9), Pin int, {STAMP}) ENGINE=InnoDB",
+        "INSERT INTO visit SELECT seq, 'old', 1, NOW() - INTERVAL 11 - seq HOUR FROM seq_1_to_10",
+    )
+    entry = {"batch_size": PAGE, "overrides": {"extraction_strategy": request.param}}
+    source.review(visit=entry | {"column_overrides": {"Pin": {"conversion_rule": "exclude"}}})
+    source.run(state_interval_seconds=0)
+    return source
+
+
+def test_a_run_tells_the_save_that_it_starts_from(told):
+    """A new stream starts at 0; the next run at the last save, with its whole entry; each save is above the one before.
+
+    The lineage stays, and is the one that the first run told.
+    """
+    first, last = starts(told.output)["visit"], told.bookmark("visit")
+    assert (first["serial"], first["version"], first["bookmark"]) == (0, None, {})
+    entries = [state["bookmarks"]["visit"] for state in told.states if "visit" in state["bookmarks"]]
+    assert {entry["lineage"] for entry in entries} == {first["lineage"]}
+    serials = [entry["serial"] for entry in entries]
+    assert len(set(serials)) >= 4
+    assert serials == sorted(serials)
+    told.sql("UPDATE visit SET Note = 'new' WHERE Num = 4")
+    told.run()
+    assert starts(told.output) == {"visit": {**first, "serial": last["serial"], "bookmark": last}}
+    assert told.bookmark("visit")["serial"] > last["serial"]
+
+
+def test_a_stream_that_says_nothing_keeps_its_serial(told):
+    """No target hears of a table from which nothing is sent: a higher serial would look like rows that it lacks."""
+    before = told.bookmark("visit")
+    told.sql("DELETE FROM visit WHERE Num = 2" if before["replication_key"] else "DO 0")
+    assert told.run(state_interval_seconds=0, overlap_seconds=0) == {}
+    assert starts(told.output) == {}
+    after = told.bookmark("visit")
+    assert (after["lineage"], after["serial"]) == (before["lineage"], before["serial"])
+
+
+def test_a_pass_that_goes_on_tells_its_version(told):
+    """Of a table that was being read whole, a target may hold rows apart; any other pass goes on with no version."""
+    told.run(state={}, state_interval_seconds=0)
+    (state, *_) = [each for each in told.states if each["bookmarks"]["visit"]["position"]]
+    position = state["bookmarks"]["visit"]["position"]
+    told.run(state=state)
+    (start,) = starts(told.output).values()
+    assert start["bookmark"] == state["bookmarks"]["visit"]
+    assert start["version"] == position["version"]
+    assert (position["version"] is None) == (told.bookmark("visit")["replication_key"] is not None)
+
+
+def test_an_entry_of_nulls_reads_the_stream_anew(told):
+    """What a target writes with `meltano state merge` where it holds nothing: all rows come, under another lineage."""
+    before = told.bookmark("visit")
+    assert len(told.run(state={"bookmarks": {"visit": dict.fromkeys(before)}})["visit"]) == 10
+    (start,) = starts(told.output).values()
+    assert (start["serial"], start["bookmark"]) == (0, {})
+    assert start["lineage"] != before["lineage"]
+
+
+def test_schema_has_the_tables_facts_and_the_catalog_has_not(told):
+    """All columns with those that are withheld, in the shape of `Table.to_dict()`; each property its own column."""
+    message = next(message for message in told.output if message["type"] == "SCHEMA")
+    facts = message["schema"][FACTS]
+    table = Table.from_dict(facts["table"])
+    assert table.column_names == ("Num", "Note", "Pin", "Stamp")
+    assert (table.primary_key, table.engine, facts["withheld"], facts["values"]) == (
+        ("Num",),
+        "InnoDB",
+        ["Pin"],
+        "portable",
+    )
+    columns = {name: Column(**each[FACTS]["column"]) for name, each in message["schema"]["properties"].items()}
+    assert columns == {name: table.column(name) for name in ("Num", "Note", "Stamp")}
+    config = config_of(sa.make_url(told.database.reader_url))
+    assert FACTS not in json.dumps(TapOpenDental(config=config).catalog_dict)
+
+
+def test_a_mapped_stream_tells_no_facts_but_its_start(told):
+    """A stream map may alter any value, so what it makes is no exact copy; where the tap starts is as true as ever."""
+    told.run(state={}, values="exact", stream_maps={"visit": {"Note": "'x'"}})
+    schema = next(message["schema"] for message in told.output if message["type"] == "SCHEMA")
+    assert schema[FACTS].keys() == {"start"}
+    assert {name: [*each.get(FACTS, {})] for name, each in schema["properties"].items()} == {
+        "Num": ["start"],
+        "Note": [],
+        "Stamp": [],
+    }
