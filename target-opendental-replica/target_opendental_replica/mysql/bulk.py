@@ -12,7 +12,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.errors import BrokenStreamError, ReplicaError, StoreError, ValueRefusedError
-from target_opendental_replica.mysql.csv_rows import read_rows
+from target_opendental_replica.mysql.csv_rows import read_rows, skip_names
 from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.statements import render_load, render_replace, render_row
 
@@ -81,6 +81,7 @@ def read_counts(answer: Answer) -> tuple[int, int, int]:
 
 def _load(link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]]) -> Taken:
     with place.batch.open() as content:
+        skip_names(content)
         answer = link.load(lambda file: render_load(file, table, place.slots, unsent), content, table=table)
     if answer.warnings:
         _require_harmless(link, place, _count_zeros(place), 0)

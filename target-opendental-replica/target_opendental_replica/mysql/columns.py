@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.stream_facts import DELETED_AT
@@ -137,7 +138,7 @@ def facet(schema: Mapping[str, Any], name: str) -> object:
 
 def _integer(schema: Mapping[str, Any]) -> str:
     low, high = facet(schema, "minimum"), facet(schema, "maximum")
-    if not isinstance(low, int | float) or not isinstance(high, int | float):
+    if not isinstance(low, int | float | Decimal) or not isinstance(high, int | float | Decimal):
         return "bigint"
     for name, bits in _INTEGERS.items():
         if low >= -(2 ** (bits - 1)) and high <= 2 ** (bits - 1) - 1:
@@ -149,10 +150,10 @@ def _integer(schema: Mapping[str, Any]) -> str:
 
 def _number(schema: Mapping[str, Any]) -> str:
     step = facet(schema, "multipleOf")
-    if not isinstance(step, int | float):
+    if not isinstance(step, int | float | Decimal) or not step:
         return "double"
-    text = f"{step:.{_FINEST}f}".rstrip("0")
-    return f"decimal(65,{min(len(text.partition('.')[2]), _FINEST)})"
+    exponent = Decimal(str(step)).normalize().as_tuple().exponent
+    return f"decimal(65,{min(max(-int(exponent), 0), _FINEST)})"
 
 
 def _string(schema: Mapping[str, Any]) -> str:

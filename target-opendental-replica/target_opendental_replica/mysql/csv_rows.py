@@ -19,11 +19,16 @@ def read_rows(content: BinaryIO) -> Iterator[list[str | None]]:
         yield _split(record)
 
 
+def skip_names(content: BinaryIO) -> None:
+    """Go to where the rows begin. The server's IGNORE 1 LINES would take a newline in a name for the end of them."""
+    next(_read_records(content), None)
+
+
 def _read_records(content: BinaryIO) -> Iterator[bytes]:
     """Yield records: lines that go on while a quote is open."""
     parts: list[bytes] = []
     quotes = 0
-    for line in content:
+    while line := content.readline():
         parts.append(line)
         quotes += line.count(b'"')
         if quotes % 2 == 0:

@@ -98,11 +98,12 @@ class Fitting:
     def _remake(self, entry: Entry) -> Entry:
         table, layout = self.layout.table, self.layout
         facts = {**layout.facts, "columns": [*layout.facts["columns"], *entry.kept]}
-        shadow = self._make(table, lambda name: render_create_table(facts, name=name))
         before = show_create(self.link, table)
         if before is None:
-            self.link.run(f"RENAME TABLE {quote(shadow)} TO {quote(table)}", table=table)
-        elif before == show_create(self.link, shadow):
+            self._create(table, render_create_table(facts))
+            return entry
+        shadow = self._make(table, lambda name: render_create_table(facts, name=name))
+        if before == show_create(self.link, shadow):
             self.link.run(f"DROP TABLE {quote(shadow)}")
         else:
             entry = self._swap(table, shadow, entry)
@@ -111,15 +112,18 @@ class Fitting:
     def _make(self, table: str, render: Callable[[str], str]) -> str:
         shadow = own_name("shadow", table)
         self.link.run(f"DROP TABLE IF EXISTS {quote(shadow)}, {quote(own_name('old', table))}")
+        self._create(table, render(shadow))
+        return shadow
+
+    def _create(self, table: str, ddl: str) -> None:
         try:
-            self.link.run(render(shadow), table=table)
+            self.link.run(ddl, table=table)
         except ReplicaError as error:
             if type(error) is not ReplicaError:
                 raise
             raise SchemaRefusedError(
                 f"table {table}: the server does not take its structure (MySQL error {code_of(error)})"
             ) from None
-        return shadow
 
     def _swap(self, table: str, shadow: str, entry: Entry) -> Entry:
         """Fill the copy, put it into the table's place, and drop or keep what was there."""

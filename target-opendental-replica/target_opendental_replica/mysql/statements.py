@@ -78,7 +78,7 @@ def render_stage(facts: Mapping[str, Any], slots: Sequence[Slot], engine: str) -
 
 
 def render_load(file: str, table: str, slots: Sequence[Slot], unsent: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return LOAD DATA LOCAL of the CSV dialect; the last row of a key counts."""
+    """Return LOAD DATA LOCAL of the CSV dialect, behind its first line; the last row of a key counts."""
     fields = [quote(slot.column) if slot.load == "{}" else f"@f{place}" for place, slot in enumerate(slots)]
     sets = [
         f"{quote(slot.column)} = {slot.load.replace('{}', f'@f{place}')}"
@@ -88,7 +88,7 @@ def render_load(file: str, table: str, slots: Sequence[Slot], unsent: Sequence[M
     sets += [f"{quote(str(column['name']))} = {empty_value(column)}" for column in _without_default(unsent)]
     return (
         f"LOAD DATA LOCAL INFILE '{file}' REPLACE INTO TABLE {quote(table)} CHARACTER SET utf8mb4 "
-        "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' IGNORE 1 LINES "
+        "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
         f"({', '.join(fields)})" + (f" SET {', '.join(sets)}" if sets else "")
     )
 

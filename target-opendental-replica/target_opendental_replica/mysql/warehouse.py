@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_opendental_replica.errors import LockedError, MissingRowsError
+from target_opendental_replica.errors import LockedError, MissingRowsError, ReplicaError
 from target_opendental_replica.mysql.connection import Link
+from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.fitting import Fitting, show_create
 from target_opendental_replica.mysql.layout import lay_out
 from target_opendental_replica.mysql.ledger import Ledger
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from target_opendental_replica.stream_facts import Field, StreamFacts
 
 _STEP_SECONDS = 1
+_NO_SUCH_THREAD = 1094
 
 
 class MySQLWarehouse:
@@ -32,10 +34,11 @@ class MySQLWarehouse:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._closed: set[int] = set()
 
     def connect(self) -> MySQLSession:
         """Open a session, and make the tables of our own."""
-        return MySQLSession(self._settings)
+        return MySQLSession(self._settings, self._closed)
 
     def render(self, field: Field) -> Callable[[object], str]:
         """Return what writes a value of that property's JSON into a CSV field."""
@@ -43,10 +46,14 @@ class MySQLWarehouse:
 
 
 class MySQLSession:
-    """Implements `warehouse.Session`: one connection, which holds the locks of the streams that it opened."""
+    """Implements `warehouse.Session`: one connection, which holds the locks of the streams that it opened.
 
-    def __init__(self, settings: Settings) -> None:
+    `closed` are the connections that this run has closed: the server may not have noticed, and lets them hold locks.
+    """
+
+    def __init__(self, settings: Settings, closed: set[int]) -> None:
         self._settings = settings
+        self._closed = closed
         self._link = Link(settings)
         self._ledger = Ledger(self._link)
         self._ledger.create()
@@ -79,6 +86,7 @@ class MySQLSession:
 
     def close(self) -> None:
         """Close the connection."""
+        self._closed.add(self._link.identity)
         self._link.close()
 
     def _lock(self, layout: Layout) -> None:
@@ -87,16 +95,26 @@ class MySQLSession:
         end = time.monotonic() + self._settings.lock_wait_seconds
         while True:
             left = end - time.monotonic()
-            step = max(0, min(_STEP_SECONDS, left))
-            if self._link.run("SELECT GET_LOCK(%s, %s)", (name, step)).rows[0][0] == 1:
+            if self._link.run("SELECT GET_LOCK(%s, %s)", (name, max(0, min(_STEP_SECONDS, left)))).rows[0][0] == 1:
                 return
-            if left <= 0:
-                break
-        holder = self._link.run("SELECT IS_USED_LOCK(%s)", (name,)).rows[0][0]
-        raise LockedError(
-            f"stream {layout.stream}: connection {holder} of the server is writing table {layout.table}: wait until "
-            "that run ends, or end it"
-        )
+            holder = self._link.run("SELECT IS_USED_LOCK(%s)", (name,)).rows[0][0]
+            if holder in self._closed:
+                self._end(holder)
+                end += _STEP_SECONDS
+            elif left <= 0 and holder is not None:
+                raise LockedError(
+                    f"stream {layout.stream}: connection {holder} of the server is writing table {layout.table}: wait "
+                    "until that run ends, or end it"
+                )
+
+    def _end(self, connection: int) -> None:
+        """End a connection of this run that the server still takes for alive."""
+        self._closed.discard(connection)
+        try:
+            self._link.run(f"KILL {connection}")
+        except ReplicaError as error:
+            if code_of(error) != _NO_SUCH_THREAD:
+                raise
 
     def _recover(self, layout: Layout, entry: Entry) -> Entry:
         """Finish what a crash cut between a swap and its record; the gathered table is gone if the swap was made."""
