@@ -20,7 +20,7 @@ export UV_NO_PROGRESS := 1
 export UV_COMPILE_BYTECODE := 1
 export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 
-.PHONY: help demo test test-unit test-integration test-e2e test-reliability test-values test-all bench bench-discovery bench-unchanged bench-extraction bench-frontdesk bench-memory client lint format servers browser install plugins lock down clean
+.PHONY: help demo test test-unit test-integration test-e2e test-reliability test-values test-all bench bench-discovery bench-unchanged bench-extraction bench-frontdesk bench-memory bench-loading bench-loading-large bench-replica bench-replica-large bench-peers bench-peer-pgloader bench-peer-dlt bench-peer-ingestr bench-peer-sling bench-peer-pipelinewise bench-peer-mydumper client dump lint format servers browser install plugins lock down clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ test-values: install ## 200,000 random rows of values, of every type, by every p
 test-all: servers browser $(UV) $(TEST_TOOLS) ## unit and integration tests on every Python from 3.11 to 3.13 that is present
 	@scripts/test-all-pythons.sh
 
-bench: bench-discovery bench-unchanged bench-extraction bench-frontdesk ## measure all but memory, and write docs/benchmarks.md (half an hour)
+bench: bench-discovery bench-unchanged bench-extraction bench-frontdesk bench-loading bench-replica ## measure all but memory, 2 million rows and peers, and write docs/benchmarks.md (two hours)
 
 bench-discovery: install ## what the analysis of a schema costs, beside SQLAlchemy's inspector
 	@.venv/bin/python tests/bench/bench_discovery.py --write
@@ -66,8 +66,44 @@ bench-frontdesk: install client ## what the front desk waits for while a large t
 bench-memory: install ## peak memory on 5 million rows (slow, 30 GB of disk)
 	@.venv/bin/python tests/bench/bench_memory.py --write
 
+bench-loading: install plugins client ## loading PostgreSQL: stock target, ours, and the server's client into COPY
+	@.venv/bin/python tests/bench/bench_loading.py postgresql --only stock raw --together --write
+
+bench-loading-large: install plugins client ## the same for 2 million rows: ours and the client (an hour)
+	@.venv/bin/python tests/bench/bench_loading.py postgresql --only raw --rows 2000000 --runs 5 --tables procedurelog --all-changed --together --first-only --no-edges --limit 900 --write
+
+bench-replica: install plugins client dump ## loading a replica: ours, mariadb-dump, and the server itself
+	@.venv/bin/python tests/bench/bench_loading.py mysql --only replica insert --write
+
+bench-replica-large: install plugins client dump ## the same for 2 million rows (an hour)
+	@.venv/bin/python tests/bench/bench_loading.py mysql --only replica insert --rows 2000000 --runs 5 --tables procedurelog --all-changed --first-only --no-edges --limit 900 --write
+
+bench-peers: bench-peer-mydumper install client ## all peers that load PostgreSQL, in one series (hours)
+	@tests/bench/bench-peer.sh postgresql pgloader dlt-connectorx dlt-pyarrow ingestr sling pipelinewise
+
+bench-peer-pgloader: install client ## loading by pgloader
+	@tests/bench/bench-peer.sh postgresql pgloader
+
+bench-peer-dlt: install client ## loading by dlt, with connectorx and with pyarrow
+	@tests/bench/bench-peer.sh postgresql dlt-connectorx dlt-pyarrow
+
+bench-peer-ingestr: install client ## loading by ingestr
+	@tests/bench/bench-peer.sh postgresql ingestr
+
+bench-peer-sling: install client ## loading by Sling
+	@tests/bench/bench-peer.sh postgresql sling
+
+bench-peer-pipelinewise: install client ## loading by PipelineWise's tap and target
+	@tests/bench/bench-peer.sh postgresql pipelinewise
+
+bench-peer-mydumper: install client dump ## loading a replica by mydumper and myloader
+	@tests/bench/bench-peer.sh mysql mydumper
+
 client:
 	@tests/bench/install-client.sh
+
+dump:
+	@tests/bench/install-client.sh mariadb-dump mariadb-client
 
 lint: $(VENV) ## ruff, mypy and the import contracts
 	@.venv/bin/python scripts/run_tests.py lint

@@ -96,9 +96,10 @@ def measure(options: argparse.Namespace) -> None:
         edges = {} if options.no_edges else series.try_edges()
         for lot in lots:
             series.load(lot)
+    slugs = {tool.slug for tool in tools}  # beside a peer alone the yardstick is in the peer's result
     for result in collect(options, series, lots, edges):
         show(result)
-        if options.write:
+        if options.write and (result.slug != tools[0].slug or rendering.OURS[options.kind] in slugs):
             results.save(result)
 
 
@@ -125,7 +126,8 @@ def collect(
             for step in ("start", *lot.steps):
                 own, other = (series.outcome(one, lot, step) for one in (tool, yardstick))
                 pair = {"own": own and asdict(own), "yardstick": other and asdict(other)}
-                steps.setdefault(lot.name, {})[step] = pair
+                if tool.takes_many or len(lot.tables) == 1:
+                    steps.setdefault(lot.name, {})[step] = pair
         wrong = {table: render_edge(found) for table, found in edges.get(tool.slug, {}).items()}
         yield results.Result(
             tool.slug, tool.name, options.kind, options.rows, tool.version(), tool.note, origin, steps, wrong

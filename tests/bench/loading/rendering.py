@@ -21,6 +21,8 @@ LARGE = 2_000_000
 # Promises of the target, each against the yardstick of the same series, start-up taken off both.
 FIRST, MERGE, TOGETHER, REPLICA, MEMORY = 0.8, 0.5, 1.1, 1.3, 300.0
 PROGRAMS = ("meltano", "tap-opendental", "target-opendental-replica")
+# Where the rows themselves take less than this share of the start-up, what is left is noise.
+NOISE = 0.1
 STEPS = {"full": "full load", "changed": "1% changed", "all": "every row changed"}
 
 
@@ -74,11 +76,13 @@ def _memory(outcome: Outcome) -> dict[str, float]:
 
 
 def _net(steps: Mapping[str, Any], step: str, whose: str) -> float | None:
-    """Seconds without start-up; None where a step or the start failed."""
+    """Seconds without start-up; None where the step failed, or took hardly longer than the start-up alone."""
     outcome, start = steps.get(step, {}).get(whose), steps.get("start", {}).get(whose)
     if not outcome or outcome["seconds"] is None:
         return None
-    return max(float(outcome["seconds"]) - float((start or {}).get("seconds") or 0.0), 0.001)
+    before = float((start or {}).get("seconds") or 0.0)
+    net = float(outcome["seconds"]) - before
+    return net if net > before * NOISE else None
 
 
 def _ratio(steps: Mapping[str, Any], step: str) -> float | None:
@@ -113,17 +117,17 @@ def _render_step(lot: str, step: str, results: Iterable[Result], yardstick: str)
 def _render_line(result: Result, steps: Mapping[str, Any], step: str) -> tuple[str, ...]:
     outcome = steps.get(step, {}).get("own")
     if not outcome:
-        return result.name, "", "", "", "", "", "", "cannot" if step != "full" else "not run"
+        return result.name, "", "", "", "", "", "", "cannot"
     if outcome["seconds"] is None:
         stopped = str(outcome["reason"]).startswith("stopped")
         return result.name, "", "", "", "", "", "", str(outcome["reason"]) if stopped else "failed"
     start = (steps.get("start", {}).get("own") or {}).get("seconds")
-    net, ratio = _net(steps, step, "own") or 0.0, _ratio(steps, step)
+    net, ratio = _net(steps, step, "own"), _ratio(steps, step)
     return (
         result.name,
         f"{outcome['seconds']:.2f}",
         "" if start is None else f"{start:.2f}",
-        f"{outcome['rows'] / net:,.0f}",
+        f"{outcome['rows'] / net:,.0f}" if net else "in the noise",
         "" if ratio is None else f"{ratio:.2f} x",
         f"{outcome['cpu'] / outcome['rows'] * 1e6:,.1f}",
         f"{max(outcome['memory'].values(), default=0.0):,.0f}",
