@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -49,7 +50,7 @@ def settings_for(database: Any, **changes: Any) -> Settings:
     """The target's settings for a throw-away database."""
     url = make_url(database.admin_url)
     address = Address(str(url.host), int(url.port or 0), str(url.username), str(url.password), str(url.database))
-    return Settings("postgresql", address, **({"lock_wait_seconds": 5} | changes))
+    return replace(Settings("postgresql", address, lock_wait_seconds=5), **changes)
 
 
 def describe(

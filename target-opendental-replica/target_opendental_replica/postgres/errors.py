@@ -132,12 +132,12 @@ def locate(context: str, table: str, columns: Iterable[str]) -> tuple[int | None
 
 
 def find_row(batch: Batch, line: int) -> int | None:
-    """Return the number (from 1 on) of the row on line `line` of the CSV, as quoted text may hold newlines."""
+    """Return the number (from 1 on) of the row on a line of CSV, whose text may hold newlines; None for its first."""
     row, inside = 0, False
     with batch.open() as content:
         for number, text in enumerate(content, start=1):
             row += not inside
             inside ^= text.count(b'"') % 2 == 1
             if number == line:
-                return row - 1 or None
-    return None
+                break
+    return row - 1 if row > 1 else None
