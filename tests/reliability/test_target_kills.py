@@ -7,12 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 from tests.reliability.conftest import ROUNDS
-from tests.reliability.destinations import DIALECTS, Destination
+from tests.reliability.destinations import DIALECTS, open_destination
 from tests.reliability.harness import Event, send
-
-from opendental_analyze.sandbox.throw_away import mariadb_database as throw_away_mariadb
 
 # The tap sends some 900 lines in a first load and takes half a second for it; the target is at it for about as long.
 FARTHEST, LONGEST = 300, 0.9
@@ -22,12 +19,8 @@ FILES = {"encoding": {"format": "jsonl", "compression": "gzip"}}
 @pytest.fixture(params=DIALECTS)
 def destination(request, sandbox):
     """An empty destination of each dialect."""
-    if request.param == "postgresql":
-        database = request.getfixturevalue("postgres_database")
-        yield Destination("postgresql", sa.make_url(database.admin_url), database.engine)
-        return
-    with throw_away_mariadb(sandbox.state) as database:
-        yield Destination("mysql", sa.make_url(database.admin_url), database.engine)
+    with open_destination(sandbox, request.param) as empty:
+        yield empty
 
 
 @pytest.fixture
