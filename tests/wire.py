@@ -29,6 +29,11 @@ class Session:
     packet: bytes = b""
     _allowance: int | None = field(default=None, repr=False)
 
+    def __post_init__(self) -> None:
+        """Pass small packets on at once: held back for the answer to the last one, each would take 40 ms."""
+        for end in (self.client, self.server):
+            end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
     def cut(self) -> None:
         """Break the connection, as a network does."""
         for end in (self.client, self.server):
@@ -112,7 +117,8 @@ class Wire:
             with suppress(OSError), session.client.makefile("rb") as stream:
                 while packet := _read_packet(stream):
                     session.packet = packet
-                    if not (packet[4] == COM_QUERY and self._act(session, packet[5:].decode(errors="replace"))):
+                    is_query = packet[4:5] == bytes([COM_QUERY])
+                    if not (is_query and self._act(session, packet[5:].decode(errors="replace"))):
                         session.server.sendall(packet)
         finally:  # also when a rule stumbles: a client that waits for ever would hang the test
             session.cut()
