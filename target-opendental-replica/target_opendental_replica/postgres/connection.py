@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 _PROGRAM = "target-opendental-replica"
 _MILLISECONDS = 1000
+# What psycopg has to say of an error that it ignores may quote a row.
+logging.getLogger("psycopg").addFilter(lambda _record: False)
 
 Connection = psycopg.Connection[tuple[Any, ...]]
 
@@ -98,6 +101,7 @@ def _prepare(connection: Connection, settings: Settings) -> None:
         "lock_timeout": str(max(settings.lock_wait_seconds, 1) * _MILLISECONDS),
         "statement_timeout": str(settings.address.read_timeout * _MILLISECONDS),
         "idle_in_transaction_session_timeout": "0",
+        "work_mem": "64MB",  # a merge's hash of one settle's rows fits; the default of 4 MB writes it to disk
         "jit": "off",  # compiling the 45 comparisons of a merge costs more than they do
     }
     for name, value in values.items():

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from target_opendental_replica.postgres.model import Table, Wanted
     from target_opendental_replica.postgres.registry import Registry
 
+# How often COPY into a table itself is tried in vain, since the rows before the key that came twice are sent again.
+_MOST_MISSES = 3
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -44,13 +47,14 @@ class Stream:
 
 @dataclass
 class Destination:
-    """A table that takes rows. `is_direct` until rows of a key may be there: then they are merged."""
+    """A table that takes rows: by COPY into itself where `is_direct`, until too often a key was there already."""
 
     name: str
     quoted: Composable
     facts: Table
     is_direct: bool
     has_readers: bool
+    misses: int = 0
 
 
 class PostgresLoader:
@@ -87,7 +91,6 @@ class PostgresLoader:
                 self._flush()
             values = self._choose_values(batch)
             if not (self._fits_directly(destination, batch) and self._copy(destination, batch, values)):
-                destination.is_direct = False
                 self._staged_for = destination
                 self._stage.take(batch, values, self._loading)
 
@@ -152,19 +155,26 @@ class PostgresLoader:
         return statements.qualify(self._stream.schema, choose_gathered(self._stream.table))
 
     def _is_as_wanted(self, table: Table) -> bool:
-        """True where COPY can write into the table itself: each column has the type of its property."""
-        return self._stream.wanted.kinds.items() <= table.kinds.items()
+        """True where COPY can write into the table itself: the types are the properties' own, and the key is kept."""
+        wanted = self._stream.wanted
+        return wanted.kinds.items() <= table.kinds.items() and bool(table.key) == bool(wanted.key)
 
     def _fits_directly(self, destination: Destination, batch: Batch) -> bool:
-        return destination.is_direct and self._stream.wanted.source.keys() >= set(batch.columns)
+        """Not behind rows that are staged: the last row of a key counts."""
+        is_free = destination.is_direct and self._staged_for is not destination
+        return is_free and self._stream.wanted.source.keys() >= set(batch.columns)
 
     def _copy(self, destination: Destination, batch: Batch, values: dict[str, object]) -> bool:
         rows = self._loading.copy_direct(
             destination.quoted, destination.name, batch, values, has_readers=destination.has_readers
         )
-        if rows is not None and destination is self._table:
+        if rows is None:
+            destination.misses += 1
+            destination.is_direct = destination.misses < _MOST_MISSES
+            return False
+        if destination is self._table:
             self._counts += Counts(inserted=rows)
-        return rows is not None
+        return True
 
     def _choose_values(self, batch: Batch) -> dict[str, object]:
         """What stock adds to each row but the mark of deletion; of one batch they are the same."""
@@ -206,6 +216,8 @@ class PostgresLoader:
     def _merge(self, merge: statements.Merge, destination: Destination) -> Counts:
         self._stage.keep_last()
         deleted = self._delete(merge, destination) if self._stage.has_marks else 0
+        if merge.is_ordered and self._ask(merge.is_apart()):  # a log that grew, or pages of a first load
+            return Counts(inserted=self._run(merge.append()), deleted=deleted)
         [(rows,)] = self._connection.execute(statements.count(self._stage.table)).fetchall()
         updated = self._run(merge.update())
         inserted = self._run(merge.insert())
@@ -217,6 +229,10 @@ class PostgresLoader:
         deleted = self._run(merge.delete_marked() if deletes else merge.mark_marked())
         self._run(merge.forget_marked())
         return deleted
+
+    def _ask(self, statement: Composed) -> bool:
+        [(answer,)] = self._connection.execute(statement).fetchall()
+        return bool(answer)
 
     def _run(self, statement: Composed) -> int:
         return self._connection.execute(statement).rowcount

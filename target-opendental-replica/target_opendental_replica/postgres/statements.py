@@ -10,14 +10,26 @@ from typing import TYPE_CHECKING
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from target_opendental_replica.postgres.model import DELETED_AT
-from target_opendental_replica.postgres.types import BOOLEAN, FLOATS, NUMERIC
+from target_opendental_replica.postgres.types import (
+    BOOLEAN,
+    DATE,
+    FLOATS,
+    INTEGERS,
+    NUMERIC,
+    TEXT,
+    TIME,
+    TIMESTAMP,
+    UUID,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from target_opendental_replica.postgres.model import Wanted
 
-STAGED, TARGET = SQL("s"), SQL("t")
+# Types whose equal values are the same bytes: 1.0 and 1.00 are equal numbers, and not the same.
+_BITWISE = frozenset({*INTEGERS, BOOLEAN, DATE, TIMESTAMP, TIME, UUID})
+_ORDERED = frozenset({*INTEGERS, DATE, TIMESTAMP})
 
 
 def qualify(schema: str, table: str) -> Composed:
@@ -202,21 +214,28 @@ class Merge:
 
     def update(self) -> Composed:
         """Update the rows that differ, or that were marked and are back."""
-        names = [name for name in (*self.source, *self.metadata) if name not in self.key]
-        differs = SQL("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record").format(
-            SQL(", ").join(SQL("t.{}").format(Identifier(name)) for name in self.source),
-            SQL(", ").join(map(self._value, self.source)),
-        )
-        if self.marks:
-            differs = SQL("({} OR t.{} IS NOT NULL)").format(differs, Identifier(DELETED_AT))
+        names = (*self.source, *self.metadata)
         assigned = SQL(", ").join(SQL("{} = {}").format(Identifier(name), self._value(name)) for name in names)
-        return SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND {}").format(
-            self.table, assigned, self.origin, self._same(), differs
+        return SQL("UPDATE {} AS t SET {} FROM {} AS s WHERE {} AND ({})").format(
+            self.table, assigned, self.origin, self._same(), SQL(" OR ").join(self._differences())
         )
 
     def insert(self) -> Composed:
         """Insert the rows whose key is new."""
         return SQL("{} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})").format(self.append(), self.table, self._same())
+
+    @property
+    def is_ordered(self) -> bool:
+        """True where `is_apart` can be asked: the key is one column of numbers or moments, alike in both."""
+        kinds = {self.kinds[name] for name in self.key} | {self.origin_kinds[name] for name in self.key}
+        return len(self.key) == len(kinds) == 1 and kinds <= _ORDERED
+
+    def is_apart(self) -> Composed:
+        """Ask whether all keys of the origin lie where the table has none, which its index knows at once."""
+        bounds = SQL("t.{0} BETWEEN (SELECT min({0}) FROM {1}) AND (SELECT max({0}) FROM {1})")
+        return SQL("SELECT NOT EXISTS (SELECT FROM {} AS t WHERE {})").format(
+            self.table, bounds.format(Identifier(self.key[0]), self.origin)
+        )
 
     def append(self) -> Composed:
         """Insert all rows."""
@@ -232,6 +251,24 @@ class Merge:
     def mark_gone(self) -> Composed:
         """Mark the rows that the origin lacks."""
         return SQL("{} AND {}").format(mark_all(self.table), self._gone())
+
+    def _differences(self) -> Iterator[Composed]:
+        """Conditions of which one holds where a row differs: cheap ones first, then images of what compares loosely."""
+        loose = []
+        for name in self.source:
+            kind, ours, theirs = self.kinds[name], SQL("t.{}").format(Identifier(name)), self._value(name)
+            if kind == TEXT:
+                yield SQL('{} COLLATE "C" IS DISTINCT FROM {}').format(ours, theirs)
+            elif kind in _BITWISE:
+                yield SQL("{} IS DISTINCT FROM {}").format(ours, theirs)
+            else:
+                loose.append((ours, theirs))
+        if loose:
+            yield SQL("ROW({})::record OPERATOR(pg_catalog.*<>) ROW({})::record").format(
+                *(SQL(", ").join(side) for side in zip(*loose, strict=True))
+            )
+        if self.marks:
+            yield SQL("t.{} IS NOT NULL").format(Identifier(DELETED_AT))
 
     def _gone(self) -> Composed:
         return SQL("NOT EXISTS (SELECT FROM {} AS s WHERE {})").format(self.origin, self._same())
