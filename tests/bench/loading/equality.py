@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from loading.jobs import Item
 
 REFERENCE = "reference"
+# A table that was filled a moment ago has no statistics yet: a nested loop over it would take for ever.
+SESSION = "SET TIME ZONE 'UTC'; SET work_mem = '256MB'; SET enable_nestloop = off"
 EXAMPLES = 4
 LONGEST = 40
 INTEGERS = ("tinyint", "smallint", "mediumint", "int", "bigint", "year", "bit")
@@ -133,7 +135,7 @@ def compare(source: sa.URL, warehouse: sa.URL, schema: str, item: Item) -> Verdi
     """Compare a tool's table with the reference of it; a table that is not there has no row."""
     columns = read_source_columns(source, item.table)
     with psycopg.connect(_plain(warehouse)) as connection:
-        connection.execute("SET TIME ZONE 'UTC'; SET work_mem = '256MB'")
+        connection.execute(SESSION)
         return compare_in(connection, columns, schema, item)
 
 
@@ -288,7 +290,7 @@ def prove(source: sa.URL, warehouse: sa.URL, schema: str, item: Item, changed: s
             raise AssertionError(f"{schema} has no {item.table} to prove the comparison with")
         ours, text = (sql.Identifier(types[_fold(name)][0]) for name in (item.key, changed))
         for plant in _plants(place, ours, text):
-            connection.execute("SET TIME ZONE 'UTC'; SET work_mem = '256MB'")
+            connection.execute(SESSION)
             connection.execute(plant)
             if compare_in(connection, columns, schema, item).is_equal:
                 raise AssertionError(f"the comparison does not see: {plant.as_string(connection)}")

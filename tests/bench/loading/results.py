@@ -46,7 +46,7 @@ def save(result: Result) -> None:
     """Replace the tool's older result for that kind of destination and number of rows."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     path = FOLDER / f"{result.kind}-{result.rows}-{result.slug}.json"
-    path.write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False, sort_keys=True) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(asdict(result), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_all() -> Iterator[Result]:
