@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     import logging
     from collections.abc import Callable, Mapping
 
+    from tenacity import RetryCallState
+
     from target_opendental_replica.positions import Position
     from target_opendental_replica.settings import Settings
     from target_opendental_replica.stream_facts import StreamFacts
@@ -189,10 +191,17 @@ class Loading:
             retry=retry_if_exception_type(RetriableError),
             stop=stop_after_attempt(self._tries),
             wait=wait_random_exponential(_FIRST_PAUSE, max=_LONGEST_PAUSE),
-            after=lambda _state: self.close(),
+            after=self._forget_session,
             reraise=True,
         )
         return retrying(action)
+
+    def _forget_session(self, state: RetryCallState) -> None:
+        """Say what failed, and close the session: what it had is rolled back, and loaded again."""
+        error = state.outcome.exception() if state.outcome else None
+        if state.attempt_number < self._tries:
+            self._logger.warning("Try %d of %d failed: %s", state.attempt_number, self._tries, error)
+        self.close()
 
     @property
     def _tries(self) -> int:

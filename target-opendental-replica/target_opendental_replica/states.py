@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PendingState:
-    """A state, and what must be done before it may go out."""
+    """A state, and what must be done before it may go out, beside what those before it wait for."""
 
     value: Mapping[str, Any]
     waits_for: Sequence[Future[None]]

@@ -161,7 +161,7 @@ class TargetOpenDentalReplica(Target):
             position = self._bookmarks.get(sink.stream_name)
             if sink.is_dirty or (position is not None and position != before.get(sink.stream_name)):
                 waits.append(sink.settle(position))
-        self._pending.append(PendingState(state, [*waits, *(w for p in self._pending for w in p.waits_for)]))
+        self._pending.append(PendingState(state, waits))
         self._send_states()
 
     def process_endofpipe(self) -> None:

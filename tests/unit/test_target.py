@@ -21,6 +21,7 @@ from target_opendental_replica.errors import (
     ValueRefusedError,
 )
 from target_opendental_replica.positions import Position
+from target_opendental_replica.states import PendingState
 from target_opendental_replica.stream_facts import FACTS
 from target_opendental_replica.target import TargetOpenDentalReplica, UndeclaredStreamError
 
@@ -369,3 +370,12 @@ def test_the_moment_of_reading_goes_along(run, warehouse, monkeypatch):
     run(schema(), record(1, time_extracted="nonsense"))
     assert seen[0] == datetime(2026, 1, 2, 1, 4, 5, tzinfo=UTC)
     assert (datetime.now(UTC) - seen[1]).total_seconds() < 60
+
+
+def test_states_that_wait_do_not_pile_up(run, monkeypatch):
+    """A state waits for what came since the one before it: hundreds of them cost no more than their number."""
+    monkeypatch.setattr(PendingState, "is_ready", False)
+    seen = []
+    monkeypatch.setattr(TargetOpenDentalReplica, "process_endofpipe", lambda self: seen.extend(self._pending))
+    run(schema(start=start(0)), *(line for n in range(1, 100) for line in (record(n), state(patient=n))))
+    assert [len(pending.waits_for) for pending in seen] == [1] * 99
