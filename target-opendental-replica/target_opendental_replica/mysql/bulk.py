@@ -1,7 +1,7 @@
-"""Rows of a batch into a table at bulk speed: LOAD DATA LOCAL, or REPLACE of many rows where the server forbids that.
+"""Rows of a batch into a table at bulk speed: LOAD DATA LOCAL, or INSERT of many rows where the server forbids that.
 
-Either way a row whose key is there takes its place, and a warning of the server refuses the batch: it means that a
-value would not be what it was. The one warning that is expected is that of the value 0 in an ENUM.
+Either way a warning of the server refuses the batch: it means that a value would not be what it was. The one warning
+that is expected is that of the value 0 in an ENUM.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from target_opendental_replica.errors import BrokenStreamError, ReplicaError, StoreError, ValueRefusedError
 from target_opendental_replica.mysql.csv_rows import read_rows, skip_names
 from target_opendental_replica.mysql.errors import code_of
-from target_opendental_replica.mysql.statements import render_load, render_replace, render_row
+from target_opendental_replica.mysql.statements import render_insert, render_load, render_row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # LOAD DATA LOCAL is off at the server or in its client's announcement.
 _NOT_ALLOWED = frozenset({1148, 2068, 3948, 4166})
+_DUPLICATE = 1062
 _TOO_LONG = 1301  # the result of a function is longer than max_allowed_packet, and became NULL
 _COUNTS = re.compile(r"Records: (\d+) +(?:Deleted|Duplicates): (\d+)(?: +Skipped: (\d+))?")
 _ROW = re.compile(r" at row (\d+)$")
@@ -45,32 +46,22 @@ class Place:
         return f"stream {self.stream}{where}, {self.batch.locate(row)}"
 
 
-@dataclass(frozen=True)
-class Taken:
-    """How many rows came, and how many of them took the place of one that differed."""
-
-    records: int
-    replaced: int
-
-
 def take(
-    link: Link,
-    place: Place,
-    table: str,
-    unsent: Sequence[Mapping[str, Any]] = (),
-) -> Taken:
-    """Store the rows of a batch; columns of `unsent` that need a value get an empty one.
+    link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]] = (), *, replaces: bool = True
+) -> int | None:
+    """Store the rows of a batch and return how many they are; columns of `unsent` that need a value get an empty one.
 
-    ValueRefusedError names column and line.
+    A row takes the place of one with its key. If it is not to, nothing may be there: None where something was, and the
+    caller rolls back. ValueRefusedError names column and line.
     """
     if link.may_load:
         try:
-            return _load(link, place, table, unsent)
+            return _load(link, place, table, unsent, replaces=replaces)
         except ReplicaError as error:
             if code_of(error) not in _NOT_ALLOWED:
                 raise
             link.may_load = False
-    return _replace(link, place, table, unsent)
+    return _insert(link, place, table, unsent, replaces=replaces)
 
 
 def read_counts(answer: Answer) -> tuple[int, int, int]:
@@ -79,28 +70,37 @@ def read_counts(answer: Answer) -> tuple[int, int, int]:
     return (int(found[1]), int(found[2]), int(found[3] or 0)) if found else (answer.affected, 0, 0)
 
 
-def _load(link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]]) -> Taken:
+def _load(link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]], *, replaces: bool) -> int | None:
     with place.batch.open() as content:
         skip_names(content)
-        answer = link.load(lambda file: render_load(file, table, place.slots, unsent), content, table=table)
-    if answer.warnings:
+        try:
+            answer = link.load(
+                lambda file: render_load(file, table, place.slots, unsent, replaces=replaces), content, table=table
+            )
+        except BrokenStreamError as error:
+            raise BrokenStreamError(f"{place.say(None)}: {error}") from None
+    records, _, skipped = read_counts(answer)
+    if skipped and not replaces:
+        return None
+    if answer.warnings or skipped:
         _require_harmless(link, place, _count_zeros(place), 0)
-    records, replaced, skipped = read_counts(answer)
-    if skipped:
-        raise ValueRefusedError(f"{place.say(None)}: the server skipped {skipped} of {records} rows")
-    return Taken(records, replaced)
+    return records
 
 
-def _replace(link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]]) -> Taken:
-    begin = render_replace(table, place.slots, unsent)
-    records = replaced = 0
+def _insert(link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]], *, replaces: bool) -> int | None:
+    begin = render_insert(table, place.slots, unsent, replaces=replaces)
+    records = 0
     for rows, zeros in _chunk(link, place, unsent, len(begin)):
-        answer = link.run(begin + ", ".join(rows), table=table)
+        try:
+            answer = link.run(begin + ", ".join(rows), table=table)
+        except ReplicaError as error:
+            if code_of(error) == _DUPLICATE and not replaces:
+                return None
+            raise
         if answer.warnings:
             _require_harmless(link, place, zeros, records)
         records += len(rows)
-        replaced += answer.affected - len(rows)
-    return Taken(records, max(replaced, 0))
+    return records
 
 
 def _chunk(

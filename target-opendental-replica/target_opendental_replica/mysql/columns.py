@@ -58,7 +58,11 @@ def base_type(column: Mapping[str, Any]) -> str:
 
 def make_slot(field: Field, facts: Mapping[str, Any], *, is_exact: bool) -> Slot:
     """Return where a property goes: into the column of those facts."""
-    return Slot(field.name, str(facts["name"]), facts, _choose_load(field, base_type(facts), is_exact=is_exact))
+    base = base_type(facts)
+    load = _choose_load(field, base, is_exact=is_exact)
+    if base == "timestamp" and load == "{}" and not facts.get("nullable", True):
+        load = "COALESCE({}, '')"  # NULL would become the present moment without a warning; this warns
+    return Slot(field.name, str(facts["name"]), facts, load)
 
 
 def deleted_slot() -> Slot:

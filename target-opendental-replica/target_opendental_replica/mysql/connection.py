@@ -55,10 +55,12 @@ class Link:
         self.address = settings.address
         self._driver = _open(settings)
         self.identity = int(self._driver.thread_id())  # type: ignore[no-untyped-call]
-        with plain_errors(self.address):
-            self._prepare(settings)
-            self.packet = int(self.run("SELECT @@max_allowed_packet").rows[0][0])
         self.may_load = settings.local_infile
+        try:
+            self.packet = self._prepare(settings)
+        except BaseException:
+            self.close()
+            raise
 
     def run(self, sql: str, values: Sequence[object] = (), *, table: str | None = None) -> Answer:
         """Run a statement; `values` take the place of its %s."""
@@ -91,16 +93,18 @@ class Link:
         """Close without a word: what was not committed is rolled back."""
         self._driver.end()
 
-    def _prepare(self, settings: Settings) -> None:
+    def _prepare(self, settings: Settings) -> int:
+        """Make the session ready; return the server's largest packet."""
         wait = max(settings.lock_wait_seconds, 1)
         limit = _LIMIT.format(self.address.read_timeout)
-        self._driver.query(
+        self.run(
             f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', lock_wait_timeout = {wait}, "
             f"innodb_lock_wait_timeout = {wait}, wait_timeout = 86400, net_read_timeout = 3600, "
             f"net_write_timeout = 3600, foreign_key_checks = 0 {limit}"
         )
         if self.address.tls.required or self.address.tls.ca:
             _require_cipher(self.run("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
+        return int(self.run("SELECT @@max_allowed_packet").rows[0][0])
 
 
 @dataclass(frozen=True)
@@ -163,8 +167,13 @@ class _Result(MySQLResult):
 
 
 def _send(driver: Any, armed: Armed) -> None:  # noqa: ANN401
+    """Send the rows. The server takes half a row for a whole one, so that their end is looked at before it is told."""
+    quotes, last = 0, b"\n"
     while chunk := _read(armed):
         driver.write_packet(chunk)
+        quotes, last = quotes + chunk.count(b'"'), chunk[-1:]
+    if quotes % 2 or last != b"\n":
+        raise BrokenStreamError("rows end in the middle of one")
     driver.write_packet(b"")
 
 

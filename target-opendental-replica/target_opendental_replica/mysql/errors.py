@@ -72,7 +72,14 @@ _MEANINGS: dict[int, tuple[type[ReplicaError], str]] = {
     **dict.fromkeys((1158, 1159, 1160, 1161, 1317, 1969, 3024), _LOST),
     **dict.fromkeys((1205, 1213, 1020, 1412, 3572, 4025), _BUSY),
     **dict.fromkeys((1045, 1129, 1130, 1698, 1820), _DENIED),
-    **dict.fromkeys((1044, 1142, 1143, 1227, 1370), _NO_RIGHT),
+    **dict.fromkeys((1142, 1143, 1227, 1370), _NO_RIGHT),
+    1044: (
+        AccessDeniedError,
+        (
+            "user {user!r} has no right on database {database!r}, or it does not exist at {at}: check setting "
+            "database, or GRANT ALL ON `{database}`.* to the user"
+        ),
+    ),
     **dict.fromkeys((1290, 1792, 1836), _READ_ONLY),
     **dict.fromkeys((1021, 1114, 1026, 1041, 1037), _FULL),
     **dict.fromkeys((1153, 1301), _PACKET),

@@ -18,7 +18,7 @@ table is gone, by which the next session knows that the swap was made.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.mysql import bulk
 from target_opendental_replica.mysql.statements import (
@@ -42,6 +42,8 @@ from target_opendental_replica.stream_facts import DELETED_AT
 from target_opendental_replica.warehouse import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from target_opendental_replica.batches import Batch
     from target_opendental_replica.mysql.columns import Slot
     from target_opendental_replica.mysql.connection import Link
@@ -89,15 +91,9 @@ class TableLoader:
         slots = self._layout.match(batch.columns)
         place = bulk.Place(self._layout.stream, batch, slots)
         table = self._destination(batch.version)
-        if self._takes_directly(table, slots):
-            self._merge_stage()
-            unsent = self._layout.unsent(slots, self._entry.kept)
-            taken = bulk.take(self._link, place, table, unsent)
-            if table == self._layout.table:
-                self._counts += Counts(inserted=taken.records - taken.replaced)
-            return
-        self._require_stage(Stage(table, slots))
-        bulk.take(self._link, place, STAGE)
+        if not self._take_directly(place, table):
+            self._require_stage(Stage(table, slots))
+            bulk.take(self._link, place, STAGE)
 
     def activate(self, version: int) -> None:
         """Make a version the table when it settles."""
@@ -150,12 +146,31 @@ class TableLoader:
         self._link.commit()
         self._entry = entry
 
-    def _takes_directly(self, table: str, slots: tuple[Slot, ...]) -> bool:
-        """True when a row that comes twice may take the other's place whole, and nobody sees the table yet."""
-        whole = {slot.name for slot in slots} == set(self._layout.slots)
-        if not (whole and self._layout.key):
+    def _take_directly(self, place: bulk.Place, table: str) -> bool:
+        """Load straight into a table that nobody sees yet; False when the rows must go by the stage.
+
+        Of a gathered table the last row of a key takes the other's place whole. Into a table that was empty rows are
+        added until one comes whose key is there: from then on rows are merged.
+        """
+        layout = self._layout
+        if not layout.key or {slot.name for slot in place.slots} != set(layout.slots):
             return False
-        return table != self._layout.table or (self._layout.is_transactional and self._is_new())
+        unsent = layout.unsent(place.slots, self._entry.kept)
+        if table != layout.table:
+            self._merge_stage()
+            bulk.take(self._link, place, table, unsent)
+            return True
+        return self._stage is None and layout.is_transactional and self._is_new() and self._add(place, unsent)
+
+    def _add(self, place: bulk.Place, unsent: Sequence[Mapping[str, Any]]) -> bool:
+        self._link.run("SAVEPOINT before_rows")
+        rows = bulk.take(self._link, place, self._layout.table, unsent, replaces=False)
+        if rows is None:
+            self._link.run("ROLLBACK TO SAVEPOINT before_rows")
+            self._was_empty = False
+            return False
+        self._counts += Counts(inserted=rows)
+        return True
 
     def _is_new(self) -> bool:
         if self._was_empty is None:

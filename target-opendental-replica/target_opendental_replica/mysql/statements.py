@@ -77,8 +77,13 @@ def render_stage(facts: Mapping[str, Any], slots: Sequence[Slot], engine: str) -
     return render_create_table(staged, name=STAGE, engine=engine, temporary=True)
 
 
-def render_load(file: str, table: str, slots: Sequence[Slot], unsent: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return LOAD DATA LOCAL of the CSV dialect, behind its first line; the last row of a key counts."""
+def render_load(
+    file: str, table: str, slots: Sequence[Slot], unsent: Sequence[Mapping[str, Any]] = (), *, replaces: bool = True
+) -> str:
+    """Return LOAD DATA LOCAL of the CSV dialect, behind its first line.
+
+    Of rows with one key the last counts or, if it does not replace, all but the first are skipped.
+    """
     fields = [quote(slot.column) if slot.load == "{}" else f"@f{place}" for place, slot in enumerate(slots)]
     sets = [
         f"{quote(slot.column)} = {slot.load.replace('{}', f'@f{place}')}"
@@ -87,20 +92,22 @@ def render_load(file: str, table: str, slots: Sequence[Slot], unsent: Sequence[M
     ]
     sets += [f"{quote(str(column['name']))} = {empty_value(column)}" for column in _without_default(unsent)]
     return (
-        f"LOAD DATA LOCAL INFILE '{file}' REPLACE INTO TABLE {quote(table)} CHARACTER SET utf8mb4 "
+        f"LOAD DATA LOCAL INFILE '{file}' {'REPLACE ' * replaces}INTO TABLE {quote(table)} CHARACTER SET utf8mb4 "
         "FIELDS TERMINATED BY ',' OPTIONALLY ENCLOSED BY '\"' ESCAPED BY '' LINES TERMINATED BY '\\n' "
         f"({', '.join(fields)})" + (f" SET {', '.join(sets)}" if sets else "")
     )
 
 
-def render_replace(table: str, slots: Sequence[Slot], unsent: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return the begin of a REPLACE of rows; each row is what `render_row` makes."""
+def render_insert(
+    table: str, slots: Sequence[Slot], unsent: Sequence[Mapping[str, Any]] = (), *, replaces: bool = True
+) -> str:
+    """Return the begin of an INSERT or REPLACE of rows; each row is what `render_row` makes."""
     extra = "".join(f", {quote(str(column['name']))}" for column in _without_default(unsent))
-    return f"REPLACE INTO {quote(table)} ({list_columns(slots)}{extra}) VALUES "
+    return f"{'REPLACE' if replaces else 'INSERT'} INTO {quote(table)} ({list_columns(slots)}{extra}) VALUES "
 
 
 def render_row(literals: Sequence[str], slots: Sequence[Slot], unsent: Sequence[Mapping[str, Any]] = ()) -> str:
-    """Return one row of a REPLACE, of a literal for each field."""
+    """Return one row of an INSERT, of a literal for each field."""
     values = [slot.load.replace("{}", literal) for slot, literal in zip(slots, literals, strict=True)]
     values += [str(empty_value(column)) for column in _without_default(unsent)]
     return f"({', '.join(values)})"

@@ -56,7 +56,11 @@ class MySQLSession:
         self._closed = closed
         self._link = Link(settings)
         self._ledger = Ledger(self._link)
-        self._ledger.create()
+        try:
+            self._ledger.create()
+        except BaseException:
+            self.close()
+            raise
 
     def open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
         """Lock the stream, and make its table fit."""
