@@ -62,7 +62,9 @@ class Registry:
 
     def read_position(self, stream: str, lineage: str) -> Position | None:
         """Return the position that the rows of a stream are at, for one lineage of states."""
-        return self.read_positions().get((stream, lineage))
+        query = SQL("SELECT serial, bookmark::text FROM {} WHERE stream = {} AND lineage = {}")
+        found = self._connection.execute(query.format(self._state, Literal(stream), Literal(lineage))).fetchone()
+        return None if found is None else Position(lineage, found[0], _read_json(found[1]))
 
     def read_positions(self) -> Mapping[tuple[str, str], Position]:
         """Return all positions, by stream and lineage."""
