@@ -83,6 +83,20 @@ class Pipeline:
         )
 
 
+def share_plugins(folder: Path) -> str:
+    """Give runs the installed plugins, and a folder of their own for the catalogs and configs that Meltano writes."""
+    for kind in ("extractors", "loaders", "utilities"):
+        (folder / kind).symlink_to(ROOT / ".meltano" / kind)
+    return str(folder)
+
+
+def aim_at(warehouse: sa.Engine) -> dict[str, str]:
+    """The settings that make another PostgreSQL database the one that a run loads."""
+    url = warehouse.url
+    address = {"USER": url.username, "PASSWORD": url.password, "DATABASE": url.database}
+    return {f"TARGET_POSTGRES_{name}": str(value) for name, value in address.items()}
+
+
 @pytest.fixture(scope="session")
 def pipeline(sandbox, tmp_path_factory) -> Iterator[Pipeline]:
     """A filled practice, and a warehouse whose sessions are not in UTC, as a user's may be."""
@@ -90,6 +104,7 @@ def pipeline(sandbox, tmp_path_factory) -> Iterator[Pipeline]:
     logs = tmp_path_factory.mktemp("logs")
     environment = render_environment(sandbox.state) | {
         "XDG_STATE_HOME": str(logs),  # where Meltano 4.4 keeps its log files
+        "MELTANO_SYS_DIR_ROOT": share_plugins(tmp_path_factory.mktemp("meltano")),
         "MELTANO_ENVIRONMENT": "test",
         "MELTANO_SEND_ANONYMOUS_USAGE_STATS": "false",
         "NO_COLOR": "1",
