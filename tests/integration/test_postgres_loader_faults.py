@@ -2,6 +2,8 @@
 
 import random
 import string
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import replace
@@ -42,6 +44,7 @@ from target_opendental_replica.stream_facts import StreamFacts
 from target_opendental_replica.warehouse import Counts
 
 NAMES = {"id": INTEGER, "name": TEXT}
+ROOT = Path(__file__).parents[2]
 SECRET = "Jane-Doe-4711"
 
 
@@ -174,6 +177,25 @@ class TestConnections:
             with pytest.raises(ConflictError, match="55P03"):
                 desk.open(NAMES | {"more": TEXT})
             holder.close()
+
+    def test_a_target_that_was_killed_in_a_long_merge_frees_its_lock(self, postgres_database):
+        """The server looks for its client in a statement; else the next run would wait for the end of the merge."""
+        program = (
+            "import sys; from tests.postgres_loading import *\n"
+            "class Database: admin_url = sys.argv[1]\n"
+            "desk = Desk(Database); desk.open({'id': INTEGER}); print('open', flush=True)\n"
+            "desk.session._connection.execute('SELECT pg_sleep(600)')\n"
+        )
+        killed = subprocess.Popen(
+            [sys.executable, "-c", program, postgres_database.admin_url], stdout=subprocess.PIPE, cwd=ROOT
+        )
+        assert killed.stdout.readline() == b"open\n"
+        with at_desk(postgres_database, lock_wait_seconds=60) as desk:
+            while desk.run("SELECT count(*) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%'") == [(0,)]:
+                time.sleep(0.02)
+            killed.kill()
+            killed.communicate()
+            desk.open(NAMES)
 
     def test_a_deadlock(self, desk):
         """The server ends one of the two; where that is ours, another try may cure it."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _PROGRAM = "target-opendental-replica"
 _MILLISECONDS = 1000
+_CHECKS_CLIENTS = 140_000
 # What psycopg has to say of an error that it ignores may quote a row.
 logging.getLogger("psycopg").addFilter(lambda _record: False)
 
@@ -102,8 +103,14 @@ def _prepare(connection: Connection, settings: Settings) -> None:
         "statement_timeout": str(settings.address.read_timeout * _MILLISECONDS),
         "idle_in_transaction_session_timeout": "0",
         "work_mem": "64MB",  # a merge's hash of one settle's rows fits; the default of 4 MB writes it to disk
+        # Rows come in the order of the key, so neighbours share pages: a merge of a few looks them up in a large table.
+        "random_page_cost": "1.1",
         "jit": "off",  # compiling the 45 comparisons of a merge costs more than they do
     }
+    # The server notices that we are gone within a minute, or sooner in a long statement: it holds our locks till then.
+    values |= {"tcp_keepalives_idle": "30", "tcp_keepalives_interval": "10", "tcp_keepalives_count": "3"}
+    if connection.info.server_version >= _CHECKS_CLIENTS:
+        values["client_connection_check_interval"] = "2s"
     for name, value in values.items():
         connection.execute("SELECT pg_catalog.set_config(%s, %s, false)", (name, value))
     connection.commit()
