@@ -32,6 +32,11 @@ class PendingState:
         """True when all of it is done, or failed."""
         return all(done.done() for done in self.waits_for)
 
+    @property
+    def is_committed(self) -> bool:
+        """True when all of it, by now done or failed, is done."""
+        return not any(done.exception() for done in self.waits_for)
+
 
 def read_bookmarks(state: Mapping[str, Any]) -> dict[str, Position]:
     """The positions of a state's streams; of a state that has no bookmarks by stream, none."""

@@ -39,7 +39,8 @@ from target_opendental_replica.warehouse import Counts
 from target_opendental_replica.workers import ENDS_ALL, Crew
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from types import FrameType
 
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
@@ -167,8 +168,10 @@ class TargetOpenDentalReplica(Target):
     def process_endofpipe(self) -> None:
         """Commit the rest, send the last state, and say what was done."""
         waits = [sink.finish() for sink in self._sinks() if sink.is_dirty or sink.is_postponed]
-        for done in [*waits, *(each for pending in self._pending for each in pending.waits_for)]:
-            done.exception()
+        for pending in [*self._pending]:
+            _wait(pending.waits_for)
+            self._send_states()
+        _wait(waits)
         self._send_states()
         self._end_if_hopeless()
         missing = self._find_missing()
@@ -179,15 +182,20 @@ class TargetOpenDentalReplica(Target):
     # --- states ------------------------------------------------------------------------------------------------------
 
     def _send_states(self) -> None:
-        """Send the newest state whose rows are committed; those before it have nothing to add."""
-        self.crew.check()
-        ready = None
+        """Send the newest state whose rows are committed; those before it have nothing to add.
+
+        A failure ends no run before the state is out that was true until then.
+        """
+        ready = []
         while self._pending and self._pending[0].is_ready:
-            ready = self._pending.popleft()
-        if ready is None:
-            return
-        self._end_if_hopeless()
-        self._write_state(hold_back(ready.value, self._failed))
+            ready.append(self._pending.popleft())
+        whole = [state for state in ready if state.is_committed]
+        if whole:
+            self._write_state(hold_back(whole[-1].value, self._failed))
+        self.crew.check()
+        if ready and not ready[-1].is_committed:
+            self._end_if_hopeless()
+            self._write_state(hold_back(ready[-1].value, self._failed))
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
         """Write a line that no signal can cut in half."""
@@ -317,6 +325,11 @@ def open_warehouse(settings: Settings) -> Warehouse:
     from target_opendental_replica.mysql import MySQLWarehouse  # noqa: PLC0415
 
     return MySQLWarehouse(settings)
+
+
+def _wait(steps: Iterable[Future[None]]) -> None:
+    for done in steps:
+        done.exception()
 
 
 def _passes_through(stream_map: StreamMap) -> bool:

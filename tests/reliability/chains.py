@@ -11,13 +11,14 @@ from tests.reliability.scripted import PARTS, Script, Target
 from tests.reliability.wires import wire_to
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from sqlalchemy import Engine, Row
     from tests.reliability.destinations import Destination
     from tests.reliability.fork_server import ForkServer
     from tests.reliability.scripted import Ended
-    from tests.wire import Rule
+    from tests.wire import Rule, Wire
 
 KINDS = {"InnoDB": "mysql", "MyISAM": "mysql", "PostgreSQL": "postgresql"}
 """The dialect of each kind of destination. MyISAM has no transactions."""
@@ -116,12 +117,12 @@ def begin_chain(
 
 
 @contextmanager
-def wired(chain: Chain, *rules: Rule) -> Iterator[None]:
+def wired(chain: Chain, *rules: Rule) -> Iterator[Wire]:
     """The chain's runs go through a proxy; at the end none of their connections is left."""
     direct = chain.target
     with wire_to(chain.destination, *rules) as wire:
         chain.target = replace(direct, settings={**direct.settings, "port": wire.port})
-        yield
+        yield wire
         wait_for_end(chain.destination, {session.identity for session in wire._sessions})
     chain.target = direct
 
@@ -129,6 +130,13 @@ def wired(chain: Chain, *rules: Rule) -> Iterator[None]:
 def wait_for_end(destination: Destination, connections: set[int]) -> None:
     """Wait until the server has noticed that these connections are gone; it may be at a statement of theirs."""
     mine = {"mysql": "SELECT id FROM information_schema.processlist", "postgresql": "SELECT pid FROM pg_stat_activity"}
-    with destination.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        while connections & set(connection.exec_driver_sql(mine[destination.dialect]).scalars()):
-            time.sleep(0.005)
+    wait_until(destination.engine, mine[destination.dialect], lambda rows: not connections & {row[0] for row in rows})
+
+
+def wait_until(engine: Engine, question: str, is_so: Callable[[Sequence[Row[Any]]], bool]) -> None:
+    """Ask a server until the answer is right; AssertionError after a minute."""
+    end = time.monotonic() + 60
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not is_so(connection.exec_driver_sql(question).all()):
+            assert time.monotonic() < end, question
+            time.sleep(0.02)

@@ -108,6 +108,14 @@ def test_a_failed_commit_sends_no_state(run, warehouse):
     assert (run.states, warehouse.positions) == ([], {})
 
 
+def test_a_failed_commit_hides_no_state_before_it(run, warehouse):
+    """What was committed before a failure is told before the run ends: it need not be sent again."""
+    warehouse.faults["settle"] = [None, StoreError("disk full")]
+    with pytest.raises(StoreError):
+        run(schema(start=start(0)), record(1), state(patient=5), record(2), state(patient=6))
+    assert run.states == [state(patient=5)["value"]]
+
+
 def test_a_state_sent_early_would_be_seen(run, warehouse, monkeypatch):
     """Control: a target that sends STATE at once is caught by the comparison above."""
 
