@@ -9,21 +9,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from target_opendental_replica.positions import Position
 
 
-def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Mapping[tuple[str, str], Position]) -> dict[str, Any]:
+def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position]) -> dict[str, Any]:
     """Return the state that takes streams back to what is held; nothing held makes every value of an entry null.
 
-    `meltano state merge` lays it over the state as it is: a key cannot be removed that way, a null takes its place.
+    `meltano state merge` lays it over the state as it is, at every depth.
     """
     bookmarks = {}
+    positions = {position.lineage: position for position in held}
     for stream, entry in ahead.items():
-        kept = held.get((stream, str(entry.get("lineage"))))
-        bookmarks[stream] = dict(kept.bookmark) if kept else dict.fromkeys(entry)
+        kept = positions.get(str(entry.get("lineage")))
+        bookmarks[stream] = lay_over(kept.bookmark if kept else {}, entry)
     return {"singer_state": {"bookmarks": bookmarks}}
+
+
+def lay_over(kept: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what makes `entry` as good as `kept` when Meltano merges it: what cannot be put back becomes null.
+
+    A key cannot be removed, so a null takes its place. A mapping cannot be laid over a null: Meltano would end each
+    command from then on with a TypeError. There the null stays, which forgets a position within a table, say, so that
+    more is read again.
+    """
+    laid: dict[str, Any] = dict.fromkeys(entry)
+    for name, value in kept.items():
+        there = entry.get(name, {})
+        if not isinstance(value, dict):
+            laid[name] = value
+        elif isinstance(there, dict):
+            laid[name] = lay_over(value, there)
+    return laid
 
 
 def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Path:

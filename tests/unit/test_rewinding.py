@@ -1,0 +1,51 @@
+"""The state that takes a stream back, as `meltano state merge` lays it over the one that is there."""
+
+import pytest
+
+from target_opendental_replica.positions import Position
+from target_opendental_replica.rewinding import rewind
+
+
+def merge(source, destination):
+    """What Meltano does (meltano.core.utils.merge)."""
+    for key, value in source.items():
+        if isinstance(value, dict):
+            merge(value, destination.setdefault(key, {}))
+        else:
+            destination[key] = value
+    return destination
+
+
+# What is held, what the state has, and what it has after the merge.
+CASES = {
+    "plain": ({"value": 1}, {"value": 2}, {"value": 1}),
+    "a key that was not there": ({"value": 1}, {"value": 2, "version": 7}, {"value": 1, "version": None}),
+    "a key that is gone": ({"value": 1, "version": 7}, {"value": 2}, {"value": 1, "version": 7}),
+    "a pass that ended since": ({"position": {"after": 5}}, {"position": None}, {"position": None}),
+    "a pass that began since": ({"position": None}, {"position": {"after": 5}}, {"position": None}),
+    "another place of the pass": (
+        {"position": {"after": 3, "table": {"rows": 1}}},
+        {"position": {"after": 5, "table": None, "since": 1}},
+        {"position": {"after": 3, "table": None, "since": None}},
+    ),
+    "lists": ({"overlap": [["1", "a"]]}, {"overlap": [["1", "b"], ["2", "c"]]}, {"overlap": [["1", "a"]]}),
+    "nothing": (None, {"value": 2, "position": {"after": 5}}, {"value": None, "position": None}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_merge_takes_the_state_back(case):
+    """After the merge the bookmark is the one that is held, with nulls where the state had more."""
+    kept, entry, expected = CASES[case]
+    stamp = {"lineage": "a1", "serial": 1}
+    held = {} if kept is None else {("visit", "a1"): Position("a1", 1, {**kept, **stamp})}
+    rewound = rewind({"visit": {**entry, "lineage": "a1", "serial": 2}}, held)["singer_state"]["bookmarks"]
+    merged = merge(rewound, {"visit": {**entry, "lineage": "a1", "serial": 2}})
+    stamp = dict.fromkeys(stamp) if kept is None else stamp
+    assert merged == {"visit": {**expected, **stamp}}
+
+
+def test_a_plain_merge_would_fail():
+    """The control: a mapping over a null, as the held bookmark has it, cannot be merged."""
+    with pytest.raises((AttributeError, TypeError)):
+        merge({"visit": {"position": {"table": {"rows": 1}}}}, {"visit": {"position": None}})
