@@ -56,16 +56,21 @@ Step = Batch | Activation | Settlement
 
 @dataclass(eq=False)
 class Progress:
-    """A stream of this run: what became of its rows, or why it failed; `saved` is the bookmark that is true here."""
+    """A stream of this run: what became of its rows, or why it failed.
+
+    `saved` is the bookmark that is true here. `origin` is the stream's name in the state, where a map has renamed it.
+    """
 
     facts: StreamFacts
     counts: Counts = field(default_factory=Counts)
     failure: ReplicaError | None = None
     saved: Mapping[str, Any] | None = None
     told_at: float = field(default_factory=time.monotonic)
+    origin: str = ""
 
     def __post_init__(self) -> None:
         """Begin with the bookmark that the tap starts from."""
+        self.origin = self.name
         if self.facts.start is not None:
             self.saved = self.facts.start.bookmark
 

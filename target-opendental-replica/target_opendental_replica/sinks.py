@@ -54,6 +54,7 @@ class TableSink(Sink):
         self._buffer = RecordBuffer(self.facts, renderers)
         self._postponed: int | None = None
         self._versions: set[int] = set()
+        self._activated: set[int] = set()
         self.is_dirty = True
         """True while something came that was not settled: the table itself is made by its first step."""
 
@@ -136,11 +137,19 @@ class TableSink(Sink):
         if self._postponed is not None:
             self._put(Activation(self._postponed))
             self._postponed = None
+        if self.facts.start is None and self._versions - self._activated:
+            self.logger.warning(
+                "%s: rows of version %d came, and no ACTIVATE_VERSION of it: they wait apart until one comes",
+                self.facts.stream,
+                max(self._versions - self._activated),
+            )
         return self.settle(None)
 
     def _put(self, step: Batch | Activation) -> None:
         self.is_dirty = True
-        if isinstance(step, Batch) and step.version is not None:
+        if isinstance(step, Activation):
+            self._activated.add(step.version)
+        elif step.version is not None:
             self._versions.add(step.version)
         self._run.crew.put(self.progress, step)
 

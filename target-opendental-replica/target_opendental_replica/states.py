@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from target_opendental_replica.positions import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from concurrent.futures import Future
 
     from target_opendental_replica.loading import Progress
@@ -50,18 +50,24 @@ def hold_back(state: Mapping[str, Any], failed: Iterable[Progress]) -> dict[str,
     bookmarks = state.get("bookmarks")
     if not isinstance(bookmarks, dict):
         return dict(state)
-    kept = {stream.name: stream.saved for stream in failed if stream.name in bookmarks and stream.saved is not None}
+    kept = {stream.origin: stream.saved for stream in failed if stream.origin in bookmarks and stream.saved is not None}
     return {**state, "bookmarks": {**bookmarks, **kept}}
 
 
 def find_missing(
-    bookmarks: Mapping[str, Position], held: Mapping[tuple[str, str], Position], sent: Iterable[str]
+    bookmarks: Mapping[str, Position], held: Iterable[Position], sent: Collection[str]
 ) -> dict[str, Position]:
-    """Streams that sent nothing in this run, and of which the destination lacks rows that the state stands behind."""
+    """Streams that sent nothing in this run, and of which the destination lacks rows that the state stands behind.
+
+    A lineage is one stream's own, whatever name it has at the destination.
+    """
+    serials: dict[str, int] = {}
+    for position in held:
+        serials[position.lineage] = min(position.serial, serials.get(position.lineage, position.serial))
     return {
         stream: position
         for stream, position in bookmarks.items()
-        if stream not in set(sent) and position.serial > held.get((stream, position.lineage), Position()).serial
+        if stream not in sent and position.serial > serials.get(position.lineage, 0)
     }
 
 

@@ -118,6 +118,8 @@ class TargetOpenDentalReplica(Target):
         for name, sink in known.items():
             if self._sinks_active.get(name) is not sink:
                 self._retire(sink)
+        for _, sink in self._routes(stream):
+            sink.progress.origin = stream
         self._sinks_to_clear.clear()
 
     def _retire(self, sink: TableSink) -> None:
@@ -159,8 +161,8 @@ class TargetOpenDentalReplica(Target):
         before, self._bookmarks = self._bookmarks, read_bookmarks(state)
         waits = []
         for sink in self._sinks():
-            position = self._bookmarks.get(sink.stream_name)
-            if sink.is_dirty or (position is not None and position != before.get(sink.stream_name)):
+            position = self._bookmarks.get(sink.progress.origin)
+            if sink.is_dirty or (position is not None and position != before.get(sink.progress.origin)):
                 waits.append(sink.settle(position))
         self._pending.append(PendingState(state, waits))
         self._send_states()
@@ -186,16 +188,20 @@ class TargetOpenDentalReplica(Target):
 
         A failure ends no run before the state is out that was true until then.
         """
-        ready = []
+        newest: PendingState | None = None
         while self._pending and self._pending[0].is_ready:
-            ready.append(self._pending.popleft())
-        whole = [state for state in ready if state.is_committed]
-        if whole:
-            self._write_state(hold_back(whole[-1].value, self._failed))
+            state = self._pending.popleft()
+            if not state.is_committed:
+                self._send(newest)
+                newest = None
+                self._end_if_hopeless()
+            newest = state
+        self._send(newest)
         self.crew.check()
-        if ready and not ready[-1].is_committed:
-            self._end_if_hopeless()
-            self._write_state(hold_back(ready[-1].value, self._failed))
+
+    def _send(self, state: PendingState | None) -> None:
+        if state is not None:
+            self._write_state(hold_back(state.value, self._failed))
 
     def _write_state(self, state: Mapping[str, Any]) -> None:
         """Write a line that no signal can cut in half."""
@@ -206,8 +212,8 @@ class TargetOpenDentalReplica(Target):
 
     def _find_missing(self) -> dict[str, Position]:
         """Streams of the state that sent nothing, although the destination lacks rows of theirs."""
-        sent = {progress.name for progress in self._streams}
-        missing = find_missing(self._bookmarks, self._held, sent)
+        sent = {progress.origin for progress in self._streams}
+        missing = find_missing(self._bookmarks, self._held.values(), sent)
         if self.settings.adopts_missing_rows:
             for stream, position in missing.items():
                 self.crew.save_position(stream, position)
@@ -246,10 +252,10 @@ class TargetOpenDentalReplica(Target):
 
     def _tell_behind(self, behind: Sequence[Progress], missing: Mapping[str, Position]) -> list[ReplicaError]:
         ahead: dict[str, Mapping[str, Any]] = {name: position.bookmark for name, position in missing.items()}
-        ahead |= {stream.name: stream.facts.start.bookmark for stream in behind if stream.facts.start is not None}
+        ahead |= {stream.origin: stream.facts.start.bookmark for stream in behind if stream.facts.start is not None}
         if not ahead:
             return []
-        path = write_rewind(rewind(ahead, self._held), os.environ)
+        path = write_rewind(rewind(ahead, self._held.values()), os.environ)
         return [
             MissingRowsError(
                 f"{len(ahead)} streams ({_list([*ahead])}): {AHEAD}; take the state back with "

@@ -387,3 +387,32 @@ def test_states_that_wait_do_not_pile_up(run, monkeypatch):
     monkeypatch.setattr(TargetOpenDentalReplica, "process_endofpipe", lambda self: seen.extend(self._pending))
     run(schema(start=start(0)), *(line for n in range(1, 100) for line in (record(n), state(patient=n))))
     assert [len(pending.waits_for) for pending in seen] == [1] * 99
+
+
+def test_a_state_behind_a_failed_one_is_not_sent(run, warehouse):
+    """Once a stream failed that has no bookmark to hold back, no state goes out: not one of later streams, either."""
+    warehouse.faults["open bad"] = [SchemaRefusedError("no")]
+    with pytest.raises(SchemaRefusedError):
+        run(
+            schema("bad"),
+            record(1, stream="bad"),
+            state(bad=1),
+            schema("good"),
+            record(1, stream="good"),
+            state(bad=1, good=1),
+            workers=1,
+        )
+    assert run.states == []
+
+
+def test_a_renamed_stream_has_its_own_bookmark(run, warehouse):
+    """A stream that a map of the target renames is saved, checked and held back by its name in the state."""
+    maps = {"stream_maps": {"patient": {"__alias__": "person"}}}
+    run(schema(start=start(0)), record(1), state(patient=5), **maps)
+    assert (names(warehouse, "person"), warehouse.positions["person", "a1"].serial) == ({1: "x"}, 5)
+    run(schema(start=start(5)), record(2), state(patient=6), **maps)
+    run(state(patient=6), **maps)
+    warehouse.faults["open person"] = [SchemaRefusedError("no")]
+    with pytest.raises(SchemaRefusedError):
+        run(schema(start=start(6)), record(3), state(patient=7), **maps)
+    assert run.states[-1]["bookmarks"]["patient"]["serial"] == 6

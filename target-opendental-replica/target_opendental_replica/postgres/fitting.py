@@ -1,4 +1,4 @@
-"""A stream's table made to fit: created, or changed by the steps of `drift`, and told in one line each."""
+"""A stream's table made to fit: created, or changed by the steps of `drift`, each told in one line."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ class Fitting:
     def create(self, wanted: Wanted) -> Table:
         """Create the table."""
         self._connection.execute(statements.create_table(self._table, wanted))
-        self._tell("created")
         return self._read()
 
     def fit(self, table: Table, wanted: Wanted) -> Table:
