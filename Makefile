@@ -23,7 +23,7 @@ export MELTANO_SEND_ANONYMOUS_USAGE_STATS := false
 .PHONY: help demo test test-unit test-integration test-e2e test-reliability test-values test-all bench bench-discovery bench-unchanged bench-extraction bench-frontdesk bench-memory bench-loading bench-loading-large bench-replica bench-replica-large bench-peers bench-peer-pgloader bench-peer-dlt bench-peer-ingestr bench-peer-sling bench-peer-pipelinewise bench-peer-mydumper client dump lint format servers browser install plugins lock down clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-24s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: install plugins ## start a private source and warehouse, run the pipeline twice, show what landed
 	@.venv/bin/python scripts/demo.py
