@@ -38,7 +38,7 @@ def test_a_merge_takes_the_state_back(case):
     """After the merge the bookmark is the one that is held, with nulls where the state had more."""
     kept, entry, expected = CASES[case]
     stamp = {"lineage": "a1", "serial": 1}
-    held = {} if kept is None else {("visit", "a1"): Position("a1", 1, {**kept, **stamp})}
+    held = [] if kept is None else [Position("a1", 1, {**kept, **stamp})]
     rewound = rewind({"visit": {**entry, "lineage": "a1", "serial": 2}}, held)["singer_state"]["bookmarks"]
     merged = merge(rewound, {"visit": {**entry, "lineage": "a1", "serial": 2}})
     stamp = dict.fromkeys(stamp) if kept is None else stamp
