@@ -135,7 +135,7 @@ class Switch:
             "TAP_OPENDENTAL_DATABASE": str(reader.database),
             "TAP_OPENDENTAL_TABLES": json.dumps(self.tables),
             "TAP_OPENDENTAL_TABLES_CONFIG": self.tables_config,
-            "TARGET_OPENDENTAL_REPLICA_ON_MISSING_ROWS": "adopt",
+            "TARGET_OPENDENTAL_RAW_ON_MISSING_ROWS": "adopt",
             **{f"TAP_OPENDENTAL_{name.upper()}": str(value) for name, value in NO_REACH.items()},
             **aim_at(self.warehouse),
         }

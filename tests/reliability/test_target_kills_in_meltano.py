@@ -190,8 +190,8 @@ class Scene:
 
     def cut(self, program: str, number: signal.Signals) -> None:
         """Let a program get the signal at a random moment of a run, in another run if it had ended before."""
-        for _ in range(5):
-            lines, seconds = self.random.randrange(1, FEWEST_LINES), self.random.uniform(0, LONGEST)
+        for attempt in range(5):
+            lines, seconds = self.random.randrange(1, FEWEST_LINES), self.random.uniform(0, LONGEST / 2**attempt)
             run = self.programs.start()
             run.reach(partial(run.is_at, lines), "the tap reads nothing")
             time.sleep(0 if program == TAP else seconds)
@@ -244,7 +244,7 @@ class Scene:
             assert FAILED.search(run.log), run.log[-3000:]
 
 
-def test_kills_in_meltano_cost_nothing(practice, destination, programs, seeded):
+def test_kills_inside_meltano_cost_nothing(practice, destination, programs, seeded):
     """Target, tap and Meltano, by SIGKILL and SIGTERM: each run fails and says so, nothing stays, nothing is lost."""
     scene = Scene(practice, destination, programs, seeded)
     kills: list[Callable[[], None]] = [
