@@ -3,6 +3,9 @@
 Usage: python scripts/render_settings.py [--check]
 
     README.md               settings  what `tap-opendental --about --format=json` says
+    target-opendental-replica/README.md
+                            settings  what `target-opendental-replica --about --format=json` says
+    docs/type-fidelity.md   schemas   which column each dialect of the target makes of another tap's JSON Schema
     docs/type-fidelity.md   types     what `tap_opendental.types` decides for each MySQL type
     docs/type-fidelity.md   exact     the same with `values: exact`, and how LOAD DATA stores it
     docs/type-fidelity.md   marks     which rows the server marks for a second look
@@ -31,6 +34,10 @@ from tap_opendental.extraction.lines import Column as Line
 from tap_opendental.readings import Kind
 from tap_opendental.settings import PROPERTIES
 from tap_opendental.types import ReadingOptions, choose_reading
+from target_opendental_replica.mysql.columns import describe_column
+from target_opendental_replica.postgres.types import choose_type
+from target_opendental_replica.settings import PROPERTIES as TARGET_PROPERTIES
+from target_opendental_replica.stream_facts import Field
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,6 +46,37 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 TAP = Path(sys.executable).parent / "tap-opendental"
+TARGET = Path(sys.executable).parent / "target-opendental-replica"
+TARGET_README = "target-opendental-replica/README.md"
+# What the SDK's settings of a target do in ours; the others say how a stock sink writes, which ours does not ask.
+TARGET_USES = ("add_record_metadata", "stream_maps", "stream_map_config", "faker_config", "flattening_enabled")
+TARGET_USES += ("flattening_max_depth", "flattening_max_key_length", "flattening_separator")
+
+# JSON Schema of a property as other taps send it.
+SCHEMAS: tuple[dict[str, Any], ...] = (
+    {"type": "integer"},
+    {"type": "integer", "minimum": -128, "maximum": 127},
+    {"type": "integer", "minimum": 0, "maximum": 65535},
+    {"type": "integer", "minimum": 0, "maximum": 18446744073709551615},
+    {"type": "integer", "minimum": 0, "maximum": 10**30},
+    {"type": "number"},
+    {"type": "number", "multipleOf": 0.01},
+    {"type": "boolean"},
+    {"type": "string"},
+    {"type": "string", "maxLength": 255},
+    {"type": "string", "maxLength": 256},
+    {"type": "string", "format": "date"},
+    {"type": "string", "format": "date-time"},
+    {"type": "string", "format": "time"},
+    {"type": "string", "format": "uuid"},
+    {"type": "string", "contentEncoding": "base64"},
+    {"type": "object"},
+    {"type": "array"},
+    {"type": ["integer", "string"]},
+    {},
+    {"type": "string", "x-sql-datatype": "smallint"},
+    {"type": "string", "x-sql-datatype": "decimal(10,2)"},
+)
 
 BOOLEAN = KnownColumn("Value", logical="bool")
 TIME_OF_DAY = KnownColumn("Value")
@@ -180,12 +218,14 @@ def main(arguments: Sequence[str]) -> int:
 def render_documents() -> Mapping[str, str]:
     """Every document that holds generated tables, with its tables as they should be."""
     blocks = {
-        "README.md": {"settings": render_settings(read_about())},
+        "README.md": {"settings": render_settings(read_about(TAP), PROPERTIES.wrapped)},
+        TARGET_README: {"settings": render_settings(read_about(TARGET), TARGET_PROPERTIES.wrapped, TARGET_USES)},
         "docs/type-fidelity.md": {
             "types": render_types(),
             "exact": render_exact_types(),
             "marks": render_marks(),
             "values": render_values(),
+            "schemas": render_schemas(),
         },
         "docs/security.md": {"secrets": render_secrets(load_knowledge().secrets())},
     }
@@ -202,23 +242,26 @@ def fill(text: str, bodies: Mapping[str, str]) -> str:
     return text
 
 
-def read_about() -> dict[str, Any]:
-    """What the tap says of itself."""
-    about: dict[str, Any] = json.loads(subprocess.check_output([TAP, "--about", "--format=json"]))
+def read_about(program: Path) -> dict[str, Any]:
+    """What a plugin says of itself."""
+    about: dict[str, Any] = json.loads(subprocess.check_output([program, "--about", "--format=json"]))
     return about
 
 
-def render_settings(about: Mapping[str, Any]) -> str:
-    """The tap's own settings, then those that every tap of the SDK has."""
+def render_settings(about: Mapping[str, Any], own: Iterable[str], others: Sequence[str] | None = None) -> str:
+    """A plugin's own settings, then those that it has of the SDK: all, or the `others` that are named."""
     schema = about["settings"]
-    own = set(PROPERTIES.wrapped)
-    rows = [_setting(name, body, name in schema["required"]) for name, body in schema["properties"].items()]
+    names = set(own)
+    rows = {name: _setting(name, body, name in schema["required"]) for name, body in schema["properties"].items()}
+    borrowed = [name for name in rows if name not in names] if others is None else others
     return "\n\n".join(
         [
-            render_table(("setting", "kind", "default", "meaning"), [row for row in rows if row[0].strip("`") in own]),
-            "From singer-sdk, for every tap:",
             render_table(
-                ("setting", "kind", "meaning"), [(r[0], r[1], r[3]) for r in rows if r[0].strip("`") not in own]
+                ("setting", "kind", "default", "meaning"), [row for name, row in rows.items() if name in names]
+            ),
+            "From singer-sdk:" if others else "From singer-sdk, for every tap:",
+            render_table(
+                ("setting", "kind", "meaning"), [(row[0], row[1], row[3]) for row in map(rows.get, borrowed) if row]
             ),
         ]
     )
@@ -231,6 +274,16 @@ def _setting(name: str, body: Mapping[str, Any], required: bool) -> tuple[str, s
     default = "required" if required else f"`{json.dumps(body['default'])}`" if "default" in body else ""
     meaning = body["description"] + (" Secret." if body.get("secret") else "")
     return f"`{name}`", kind, default, meaning
+
+
+def render_schemas() -> str:
+    """The column that each dialect makes of a property of another tap, and of a key in MySQL."""
+    rows = []
+    for schema in SCHEMAS:
+        field = Field("col", schema)
+        plain, key = (describe_column(field, is_key=is_key)["type"] for is_key in (False, True))
+        rows.append((f"`{json.dumps(schema)}`", f"`{plain}`", f"`{key}`" if key != plain else "", choose_type(schema)))
+    return render_table(("JSON Schema", "mysql", "mysql, as a key", "postgresql"), rows)
 
 
 def render_types() -> str:

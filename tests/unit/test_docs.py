@@ -16,9 +16,11 @@ from tap_opendental.discovery.model import Column
 from tap_opendental.errors import ExitCode
 from tap_opendental.settings import PROPERTIES
 from target_opendental_replica.errors import ExitCode as ReplicaExitCode
+from target_opendental_replica.settings import PROPERTIES as TARGET_PROPERTIES
 
 ROOT = Path(__file__).resolve().parents[2]
 TAP = Path(sys.executable).parent / "tap-opendental"
+TARGET = Path(sys.executable).parent / "target-opendental-replica"
 DOCUMENTS = sorted(
     [
         *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
@@ -48,6 +50,12 @@ def load_script(name):
 def about():
     """What the tap says of its settings."""
     return json.loads(subprocess.check_output([TAP, "--about", "--format=json"]))["settings"]
+
+
+@pytest.fixture(scope="module")
+def about_target():
+    """What the target says of its settings."""
+    return json.loads(subprocess.check_output([TARGET, "--about", "--format=json"]))["settings"]
 
 
 @pytest.fixture(scope="module")
@@ -160,14 +168,37 @@ def test_meltano_knows_the_taps_settings(about, plugins):
     assert set(about["required"]) == set(plugins["tap-opendental"]["settings_group_validation"][0])
 
 
-def test_meltanos_kinds_and_choices_are_the_taps(about, plugins):
-    """A setting has the same kind, the same choices and no other default in meltano.yml than in the tap."""
+def test_meltano_knows_the_targets_settings(about_target, plugins):
+    """The same of the target; of the SDK's settings the one that says whether `_sdc_` columns are written."""
+    plugin = plugins["target-opendental-replica"]
+    listed = {setting["name"]: setting for setting in plugin["settings"]}
+    assert listed.keys() == TARGET_PROPERTIES.to_dict()["properties"].keys() | {"add_record_metadata"}
+    secret = {name for name, body in about_target["properties"].items() if body.get("secret")}
+    assert secret == {name for name, setting in listed.items() if setting.get("sensitive")} == {"password"}
+    assert set(about_target["required"]) == set(plugin["settings_group_validation"][0])
+
+
+@pytest.mark.parametrize(
+    ("name", "said_by"), [("tap-opendental", "about"), ("target-opendental-replica", "about_target")]
+)
+def test_meltanos_kinds_and_choices_are_the_plugins(name, said_by, plugins, request):
+    """A setting has the same kind, the same choices and no other default in meltano.yml than in the plugin."""
     kinds = {"date_iso8601": "string", "options": "string", "decimal": "number"}
-    for setting in plugins["tap-opendental"]["settings"]:
-        body = about["properties"][setting["name"]]
+    properties = request.getfixturevalue(said_by)["properties"]
+    for setting in plugins[name]["settings"]:
+        body = properties[setting["name"]]
         assert kinds.get(setting["kind"], setting["kind"]) in body["type"], setting["name"]
         assert [option["value"] for option in setting.get("options", [])] == body.get("enum", []), setting["name"]
         assert setting.get("value", body.get("default")) == body.get("default"), setting["name"]
+
+
+def test_jobs_and_plugins_are_documented(plugins):
+    """README names every plugin that runs as a block, and docs/operations.md or README every job."""
+    readme, operations = ((ROOT / name).read_text() for name in ("README.md", "docs/operations.md"))
+    runs = {name for name in plugins if name.startswith(("tap-", "target-"))}
+    assert {name for name in runs if f"`{name}`" not in readme} == set()
+    jobs = yaml.safe_load((ROOT / "meltano.yml").read_text())["jobs"]
+    assert {job["name"] for job in jobs if f"`{job['name']}`" not in readme + operations} == set()
 
 
 def test_the_example_environment_names_known_settings(about, plugins):
@@ -177,6 +208,7 @@ def test_the_example_environment_names_known_settings(about, plugins):
         "TAP_OPENDENTAL": about["properties"],
         "TARGET_POSTGRES": {setting["name"] for setting in definition["settings"]},
         "TARGET_OPENDENTAL_REPLICA": {s["name"] for s in plugins["target-opendental-replica"]["settings"]},
+        "TARGET_OPENDENTAL_RAW": {s["name"] for s in plugins["target-opendental-replica"]["settings"]},
     }
     variables = {f"{prefix}_{name.upper()}" for prefix, names in known.items() for name in names}
     named = re.findall(r"^#?([A-Z][A-Z_]+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
