@@ -5,6 +5,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -190,6 +191,14 @@ def test_meltanos_kinds_and_choices_are_the_plugins(name, said_by, plugins, requ
         assert kinds.get(setting["kind"], setting["kind"]) in body["type"], setting["name"]
         assert [option["value"] for option in setting.get("options", [])] == body.get("enum", []), setting["name"]
         assert setting.get("value", body.get("default")) == body.get("default"), setting["name"]
+
+
+def test_import_contracts_are_documented():
+    """docs/architecture.md has a line for each import contract, by its name, and for no other."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    text = (ROOT / "docs/architecture.md").read_text()
+    table = text.partition("| contract | why |\n| --- | --- |\n")[2].partition("\n\n")[0]
+    assert [line.split(" | ")[0].strip("| ") for line in table.splitlines()] == [each["name"] for each in contracts]
 
 
 def test_jobs_and_plugins_are_documented(plugins):
