@@ -37,6 +37,10 @@ class ConfigError(ReplicaError):
     exit_code = ExitCode.CONFIG
 
 
+class TapSettingsError(ConfigError):
+    """What the tap was told to send is not what the destination needs: true of every stream alike."""
+
+
 class IdentifierError(ReplicaError):
     """A name that the database cannot give to a table, a column or an index."""
 

@@ -56,6 +56,12 @@ def render_create_table(
     return f"{create} {quote(table)} (\n  {body}\n) ENGINE={engine_word} DEFAULT CHARSET={charset} COLLATE={collation}"
 
 
+def render_add_keys(facts: Mapping[str, Any], indexes: Iterable[Mapping[str, Any]], *, name: str) -> str:
+    """The ALTER TABLE that adds indexes of these facts to the table of that name."""
+    known = {str(column["name"]) for column in facts["columns"]}
+    return f"ALTER TABLE {quote(name)} " + ", ".join(f"ADD {_index(name, index, known)}" for index in indexes)
+
+
 def _column(table: str, column: Mapping[str, Any]) -> str:
     where = f"{table}.{column['name']}"
     parts = [quote(str(column["name"])), render_type(str(column["type"]), where=where)]

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Target
 from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
-from singer_sdk.helpers.capabilities import PluginCapabilities
+from singer_sdk.helpers.capabilities import (
+    ADD_RECORD_METADATA_CONFIG,
+    FLATTENING_CONFIG,
+    STREAM_MAPS_CONFIG,
+    PluginCapabilities,
+)
 from singer_sdk.mapper import SameRecordTransform
 
 from target_opendental_replica.errors import (
@@ -72,6 +77,13 @@ class TargetOpenDentalReplica(Target):
         PluginCapabilities.FLATTENING,
         PluginCapabilities.STRUCTURED_LOGGING,
     ]
+
+    @classmethod
+    def append_builtin_config(cls, config_jsonschema: dict[str, Any]) -> None:
+        """Add those of the SDK's settings that do something here: records' metadata, stream maps and flattening."""
+        for settings in (ADD_RECORD_METADATA_CONFIG, STREAM_MAPS_CONFIG, FLATTENING_CONFIG):
+            for name, schema in settings["properties"].items():
+                config_jsonschema["properties"].setdefault(name, schema)
 
     def __init__(self, *args: Any, **options: Any) -> None:  # noqa: ANN401 - the SDK's
         """Begin with nothing done."""

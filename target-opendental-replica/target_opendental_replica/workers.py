@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, TypeVar
 
 from target_opendental_replica.batches import Batch
-from target_opendental_replica.errors import ReplicaError, StoreError, UnreachableError
+from target_opendental_replica.errors import ReplicaError, StoreError, TapSettingsError, UnreachableError
 from target_opendental_replica.loading import Loading
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ENDS_ALL = (StoreError, UnreachableError)
+ENDS_ALL = (StoreError, UnreachableError, TapSettingsError)
 """Errors after which no other stream can be loaded either."""
 
 # How many bytes may wait: files lie on the disk, rows of RECORD messages in memory.

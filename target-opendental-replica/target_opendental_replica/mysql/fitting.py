@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from target_opendental_replica.errors import ReplicaError, SchemaRefusedError, UnknownTypeError
 from target_opendental_replica.mysql.columns import BYTES, TEXTS, base_type, empty_value, render_value
 from target_opendental_replica.mysql.errors import code_of
+from target_opendental_replica.mysql.keys import make_keys
 from target_opendental_replica.mysql.statements import match, own_name, strip_name
 from target_opendental_replica.statements import quote, render_create_table
 from target_opendental_replica.stream_facts import DELETED_AT
@@ -103,11 +104,19 @@ class Fitting:
             self._create(table, render_create_table(facts))
             return entry
         shadow = self._make(table, lambda name: render_create_table(facts, name=name))
-        if before == show_create(self.link, shadow):
+        wanted = show_create(self.link, shadow)
+        if before == wanted or self._mend_keys(table, before, wanted):
             self.link.run(f"DROP TABLE {quote(shadow)}")
         else:
             entry = self._swap(table, shadow, entry)
         return entry
+
+    def _mend_keys(self, table: str, before: str, wanted: str | None) -> bool:
+        """Make indexes that are missing, as after a first load that was cut; True when the table fits then."""
+        if wanted is None or _drop_keys(before) != _drop_keys(wanted):
+            return False
+        make_keys(self.link, self.layout, table)
+        return show_create(self.link, table) == wanted
 
     def _make(self, table: str, render: Callable[[str], str]) -> str:
         shadow = own_name("shadow", table)
@@ -239,6 +248,11 @@ def read_key(link: Link, table: str) -> tuple[str, ...]:
         (table,),
     ).rows
     return tuple(str(row[0]) for row in rows)
+
+
+def _drop_keys(ddl: str) -> list[str]:
+    """Return the lines of a DDL text without those of indexes that are not UNIQUE."""
+    return [line.rstrip(",") for line in ddl.split("\n") if not line.startswith(("  KEY `", "  FULLTEXT", "  SPATIAL"))]
 
 
 def _keep(column: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -6,8 +6,9 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from target_opendental_replica.errors import BrokenStreamError, ConfigError
+from target_opendental_replica.errors import BrokenStreamError, ConfigError, TapSettingsError
 from target_opendental_replica.mysql.columns import (
+    base_type,
     deleted_column,
     deleted_slot,
     describe_table,
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from target_opendental_replica.settings import Settings
     from target_opendental_replica.stream_facts import StreamFacts
 
+# Types of at most 30 bytes.
+_NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "bit", "enum", "set"}
+_SHORT = _NUMBERS | {"year", "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"}
 _TRANSACTIONAL = frozenset({"innodb", "rocksdb"})
 
 
@@ -60,6 +64,17 @@ class Layout:
     def uniques(self) -> tuple[Sequence[Mapping[str, Any]], ...]:
         """The columns of each UNIQUE index beside the primary key."""
         return tuple(index["columns"] for index in self.facts.get("indexes", ()) if index.get("unique"))
+
+    @property
+    def stage_engine(self) -> str:
+        """MyISAM takes rows and gives them back at 10% less; InnoDB has room for any key (MyISAM: 1,000 bytes)."""
+        kinds = {base_type(column) for column in self.facts["columns"] if column["name"] in self.key}
+        return "MyISAM" if kinds <= _SHORT and not self.uniques else "InnoDB"
+
+    @property
+    def deferrable(self) -> tuple[Mapping[str, Any], ...]:
+        """The indexes that rows need not have while they are loaded."""
+        return tuple(index for index in self.facts.get("indexes", ()) if not index.get("unique"))
 
     @property
     def wanted(self) -> str:
@@ -114,9 +129,9 @@ def _exact_table(facts: StreamFacts) -> Mapping[str, Any] | None:
     if any(each.column is None or each.column["name"] not in names for each in facts.fields):
         return None
     if not facts.is_exact:
-        raise ConfigError(
-            f"stream {facts.stream}: a MySQL replica needs every value as the source has it: set `values: exact` in "
-            "the configuration of tap-opendental for this job"
+        raise TapSettingsError(
+            f"stream {facts.stream}: a MySQL replica needs every value as the source has it: set `values: exact` and "
+            "`names: exact` of tap-opendental for this job, as meltano.yml does for tap-opendental-exact"
         )
     return facts.table
 

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.mysql import bulk
+from target_opendental_replica.mysql.keys import WORTH_IT, defer_keys, make_keys
 from target_opendental_replica.mysql.statements import (
     DISPLACED,
     STAGE,
@@ -50,8 +51,6 @@ if TYPE_CHECKING:
     from target_opendental_replica.mysql.layout import Layout
     from target_opendental_replica.mysql.ledger import Entry, Ledger
     from target_opendental_replica.positions import Position
-
-STAGE_ENGINE = "InnoDB"
 
 
 @dataclass(frozen=True)
@@ -84,13 +83,15 @@ class TableLoader:
         self._stage: Stage | None = None
         self._activating: int | None = None
         self._was_empty: bool | None = None
+        self._lacks_keys: set[str] = set() if entry.gathered is None else {self._gathered}
+        self._has_added = False
         self._counts = Counts()
 
     def load(self, batch: Batch) -> None:
         """Take a batch."""
         slots = self._layout.match(batch.columns)
         place = bulk.Place(self._layout.stream, batch, slots)
-        table = self._destination(batch.version)
+        table = self._destination(batch.version, batch.size)
         if not self._take_directly(place, table):
             self._require_stage(Stage(table, slots))
             bulk.take(self._link, place, STAGE)
@@ -102,6 +103,12 @@ class TableLoader:
         self._destination(version)
         self._merge_stage()
         self._activating = version
+
+    def finish(self) -> None:
+        """Make the indexes that a table has not had while it was first filled; all rows of it must be settled."""
+        if self._layout.table in self._lacks_keys:
+            make_keys(self._link, self._layout, self._layout.table)
+            self._lacks_keys.discard(self._layout.table)
 
     def settle(self, position: Position | None) -> Counts:
         """Merge, swap if a version was activated, and commit."""
@@ -119,8 +126,8 @@ class TableLoader:
     def _gathered(self) -> str:
         return own_name("new", self._layout.table)
 
-    def _destination(self, version: int | None) -> str:
-        """Return the table for rows of that version; one that is newer than all there is begins a gathering."""
+    def _destination(self, version: int | None, size: int = 0) -> str:
+        """Return the table for rows of that version, which begin a gathering if it is newer than all there is."""
         active = self._entry.active
         if version is None or (active is not None and version <= active):
             return self._layout.table if self._activating is None else self._gathered
@@ -128,10 +135,10 @@ class TableLoader:
             self._merge_stage()
             self._swap(None)
         if self._entry.gathered != version:
-            self._gather(version)
+            self._gather(version, size)
         return self._gathered
 
-    def _gather(self, version: int) -> None:
+    def _gather(self, version: int, size: int) -> None:
         """Begin with an empty table for the rows of a version; those of another one are dropped."""
         self._merge_stage()
         self._remember(replace(self._entry, gathered=None))
@@ -139,7 +146,14 @@ class TableLoader:
         self._link.run(f"CREATE TABLE {quote(self._gathered)} LIKE {quote(self._layout.table)}")
         if not self._layout.key and not self._layout.is_transactional:  # rows that add up must go with their position
             self._link.run(f"ALTER TABLE {quote(self._gathered)} ENGINE=InnoDB")
+        self._lacks_keys.discard(self._gathered)
+        if size >= WORTH_IT:
+            self._defer(self._gathered)
         self._remember(replace(self._entry, gathered=version))
+
+    def _defer(self, table: str) -> None:
+        defer_keys(self._link, self._layout, table)
+        self._lacks_keys.add(table)
 
     def _remember(self, entry: Entry) -> None:
         self._ledger.write(self._layout.stream, entry)
@@ -163,6 +177,9 @@ class TableLoader:
         return self._stage is None and layout.is_transactional and self._is_new() and self._add(place, unsent)
 
     def _add(self, place: bulk.Place, unsent: Sequence[Mapping[str, Any]]) -> bool:
+        if not self._has_added and place.batch.size >= WORTH_IT:
+            self._defer(self._layout.table)
+        self._has_added = True
         self._link.run("SAVEPOINT before_rows")
         rows = bulk.take(self._link, place, self._layout.table, unsent, replaces=False)
         if rows is None:
@@ -183,7 +200,9 @@ class TableLoader:
             return
         self._merge_stage()
         self._link.run(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}")
-        self._link.run(render_stage(self._layout.facts, stage.slots, STAGE_ENGINE), table=self._layout.table)
+        self._link.run(
+            render_stage(self._layout.facts, stage.slots, self._layout.stage_engine), table=self._layout.table
+        )
         self._stage = stage
 
     # --- merging ------------------------------------------------------------------------------------------------------
@@ -249,6 +268,7 @@ class TableLoader:
         table, old = quote(self._layout.table), own_name("old", self._layout.table)
         self._complete()
         self._remember(replace(self._entry, swapped=self._activating))
+        self._lacks_keys.discard(self._layout.table)
         self._link.run(f"DROP TABLE IF EXISTS {quote(old)}")
         self._link.run(
             f"RENAME TABLE {table} TO {quote(old)}, {quote(self._gathered)} TO {table}", table=self._layout.table
@@ -272,6 +292,9 @@ class TableLoader:
             self._counts += Counts(inserted=now, deleted=old)
             if not layout.is_transactional:
                 self._link.run(f"ALTER TABLE {quote(new)} ENGINE={layout.facts['engine']}")
+        if new in self._lacks_keys:
+            make_keys(self._link, layout, new)
+            self._lacks_keys.discard(new)
 
     def _compare(self, sent: list[Slot]) -> Counts:
         layout = self._layout

@@ -30,6 +30,7 @@ _CANCELED = "57014"
 _BROKEN_CSV = "22P04"
 # The server's words on a login that failed come without a SQLSTATE (libpq keeps it to itself).
 _REFUSED_LOGIN = re.compile(r"authentication failed|no pg_hba\.conf entry|role .* (does not exist|is not permitted)")
+_NO_RIGHT = re.compile(r"permission denied for database")
 _NO_DATABASE = re.compile(r"database .* does not exist")
 
 # By SQLSTATE, or by its class of two letters (https://www.postgresql.org/docs/current/errcodes-appendix.html).
@@ -52,7 +53,10 @@ _KINDS: dict[str, tuple[type[ReplicaError], str]] = {
     "25006": (StoreError, "the server is read-only: name the primary server"),
     "58": (StoreError, "the server cannot read or write its files: see its log"),
     "XX": (StoreError, "the server reports an internal error or corrupted data: see its log"),
-    "42501": (AccessDeniedError, "the user lacks the right: make it the owner of the table"),
+    "42501": (
+        AccessDeniedError,
+        "the user lacks a right: it must own the table, and may need TEMPORARY on the database",
+    ),
     "28": (AccessDeniedError, "the server refused the login"),
     "3D000": (NotFoundError, "the database is not there"),
     "3F000": (NotFoundError, "the schema is not there"),
@@ -99,6 +103,8 @@ def translate_login(error: psycopg.Error, server: str) -> ReplicaError:
         return translate(error, server)
     if _REFUSED_LOGIN.search(words):
         return AccessDeniedError(f"{server}: the server refused the login: check user, password and pg_hba.conf")
+    if _NO_RIGHT.search(words):
+        return AccessDeniedError(f"{server}: the user may not connect to the database: GRANT CONNECT on it")
     if _NO_DATABASE.search(words):
         return NotFoundError(f"{server}: the database is not there: create it, or correct the setting database")
     if "certificate" in words or "SSL" in words:
