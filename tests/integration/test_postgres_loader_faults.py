@@ -250,7 +250,7 @@ class TestConnections:
         desk.open(NAMES)
         desk.run("REVOKE ALL ON raw.patient FROM analytics_owner")
         desk.again()
-        with pytest.raises(AccessDeniedError, match=r"table raw\.patient: the user lacks the right"):
+        with pytest.raises(AccessDeniedError, match=r"table raw\.patient: the user lacks a right: it must own"):
             desk.open(NAMES)
 
     def test_every_state_of_the_documents_has_its_error(self):
