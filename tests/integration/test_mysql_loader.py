@@ -139,3 +139,12 @@ def test_indexes_are_made_after_a_crash(replica):
     assert keys_of(replica) == ["u", "z", "a", "words"]
     assert len(replica.rows("t")) == MANY
     assert replica.notices == []
+
+
+def test_indexes_are_made_without_rows_that_were_not_settled(replica):
+    """A session that ends in the middle makes the indexes, and commits nothing by that."""
+    loader = replica.open(facts_of(rich_table("InnoDB"), start=START))
+    loader.load(make_many())
+    replica.close()
+    assert replica.rows("t") == []
+    assert keys_of(replica) == ["u", "z", "a", "words"]

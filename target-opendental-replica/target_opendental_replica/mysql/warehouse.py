@@ -95,6 +95,7 @@ class MySQLSession:
     def close(self) -> None:
         """Close the connection, after making the indexes that the last table lacks, if it can be done."""
         with suppress(ReplicaError):
+            self._link.run("ROLLBACK")  # what was not settled must not last by an ALTER TABLE
             self._finish()
         self._closed.add(self._link.identity)
         self._link.close()
