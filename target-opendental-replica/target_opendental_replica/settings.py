@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from singer_sdk import typing as th
@@ -11,7 +14,7 @@ from singer_sdk import typing as th
 from target_opendental_replica.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 _PORTS = {"mysql": 3306, "postgresql": 5432}
 
@@ -214,3 +217,32 @@ def describe_problem(problem: str) -> str:
         )
     setting = re.search(r"config\['(\w+)'\]", problem)
     return f"setting {setting[1] if setting else ''} is not valid: see --about"
+
+
+def check_config_files(paths: Iterable[str]) -> None:
+    """Refuse what is no JSON object before the SDK stumbles over it; ConfigError names the file, never its content."""
+    for path in paths:
+        try:
+            content = None if path == "ENV" else json.loads(Path(path).read_text("utf-8"))
+        except OSError as error:
+            raise ConfigError(f"config file {path}: cannot be read ({error.strerror})") from None
+        except ValueError:
+            raise ConfigError(f"config file {path}: not valid JSON") from None
+        if path != "ENV" and not isinstance(content, dict):
+            raise ConfigError(f"config file {path}: a JSON object is expected")
+
+
+def check_environment(environment: Mapping[str, str], properties: Mapping[str, Any]) -> None:
+    """Refuse a variable whose text is not what its setting takes; ConfigError names the variable."""
+    for name, schema in properties.items():
+        text = environment.get(variable := f"TARGET_OPENDENTAL_REPLICA_{name.upper()}")
+        if text and "integer" in schema["type"] and not text.isdecimal():
+            raise ConfigError(f"{variable} must be a whole number: set one, or unset the variable")
+
+
+def tell_unknown(config: Iterable[str], known: Collection[str]) -> list[str]:
+    """Say which settings nobody reads; a misspelt `port` must not pass for the default."""
+    guesses = {name: get_close_matches(name, known, n=1) for name in config if name not in known}
+    return [
+        f"setting {name} is unknown" + (f": did you mean {near[0]}?" if near else "") for name, near in guesses.items()
+    ]

@@ -26,11 +26,21 @@ from target_opendental_replica.errors import (
     PartialLoadError,
     ReplicaError,
     describe_unexpected,
+    name_stream,
+    printable,
 )
 from target_opendental_replica.loading import AHEAD
 from target_opendental_replica.reader import LineReader
 from target_opendental_replica.rewinding import render_command, rewind, write_rewind
-from target_opendental_replica.settings import PROPERTIES, Settings, describe_problem, drop_unset
+from target_opendental_replica.settings import (
+    PROPERTIES,
+    Settings,
+    check_config_files,
+    check_environment,
+    describe_problem,
+    drop_unset,
+    tell_unknown,
+)
 from target_opendental_replica.sinks import TableSink
 from target_opendental_replica.states import (
     PendingState,
@@ -48,6 +58,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from types import FrameType
 
+    import click
     from singer_sdk.helpers.capabilities import CapabilitiesEnum
     from singer_sdk.mapper import StreamMap
 
@@ -252,7 +263,9 @@ class TargetOpenDentalReplica(Target):
         """Name every stream that failed or lacks rows, once the others are done; a lone error comes out as it is."""
         failed = self._failed
         behind = [stream for stream in failed if isinstance(stream.failure, MissingRowsError)]
-        others = [stream.failure for stream in failed if stream.failure is not None and stream not in behind]
+        others = [
+            name_stream(stream.failure, stream.name) for stream in failed if stream.failure and stream not in behind
+        ]
         errors = [*self._tell_behind(behind, missing), *others]
         if len(errors) == 1:
             raise errors[0]
@@ -326,12 +339,23 @@ class TargetOpenDentalReplica(Target):
             self.logger.warning("Signal %d: the run ends here; what was not committed is sent again", self._stopped_by)
             raise SystemExit(_SIGNAL_BASE + self._stopped_by)
 
+    @classmethod
+    def cb_config(cls, ctx: click.Context, param: click.Option, value: tuple[str, ...]) -> Any:  # noqa: ANN401 - the SDK's
+        """Check each config file, and the environment, before the SDK reads them."""
+        check_config_files(value)
+        if "ENV" in value:
+            check_environment(os.environ, cls.config_jsonschema["properties"])
+        return super().cb_config(ctx, param, value)
+
     def _validate_config(self, *, raise_errors: bool = True) -> list[str]:
         self._config = drop_unset(self._config)
         try:
-            return super()._validate_config(raise_errors=raise_errors)
+            problems = super()._validate_config(raise_errors=raise_errors)
         except ConfigValidationError as error:
             raise ConfigError("; ".join(describe_problem(problem) for problem in error.errors)) from None
+        for unknown in tell_unknown(self._config, [*self.config_jsonschema["properties"]]):
+            self.logger.warning("%s", unknown)
+        return problems
 
 
 def open_warehouse(settings: Settings) -> Warehouse:
@@ -372,7 +396,7 @@ def main() -> None:
 
 
 def _end(message: str, code: ExitCode) -> NoReturn:
-    sys.stderr.write(f"{TargetOpenDentalReplica.name}: error: {message}\n")
+    sys.stderr.write(f"{TargetOpenDentalReplica.name}: error: {printable(message)}\n")
     _leave(code)
 
 

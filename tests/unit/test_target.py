@@ -3,7 +3,10 @@
 import io
 import json
 import random
+import subprocess
+import sys
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from tests.memory_warehouse import MemoryWarehouse
@@ -19,6 +22,7 @@ from target_opendental_replica.errors import (
     StoreError,
     UnreachableError,
     ValueRefusedError,
+    printable,
 )
 from target_opendental_replica.positions import Position
 from target_opendental_replica.states import PendingState
@@ -165,6 +169,23 @@ def test_a_failed_stream_of_another_tap_ends_the_run(run, warehouse):
     with pytest.raises(SchemaRefusedError):
         run(schema(), record(1), state(patient=9))
     assert run.states == []
+
+
+def test_a_failure_names_its_stream(run, warehouse):
+    """An error that does not say of which stream it is gets its name; one among others too."""
+    warehouse.faults["open a"] = [SchemaRefusedError("no such name")]
+    warehouse.faults["open b"] = [SchemaRefusedError("stream b: no such name")]
+    lines = [schema("a", start(0)), record(1, stream="a")]
+    with pytest.raises(SchemaRefusedError, match=r"^stream a: no such name$"):
+        run(*lines)
+    warehouse.faults["open a"] = [SchemaRefusedError("no such name")]
+    with pytest.raises(PartialLoadError, match=r"stream a: no such name; stream b: no such name$"):
+        run(*lines, schema("b", start(0)), record(1, stream="b"))
+
+
+def test_hostile_words_do_nothing_to_a_terminal():
+    """Newlines, escapes and marks of direction come out as what they are called; letters of any script stay."""
+    assert printable("a\nb\x1b[31m\u202e\u2028漢 é'`") == r"a\nb\x1b[31m\u202e\u2028漢 é'`"
 
 
 def test_a_state_ahead_of_the_rows_is_refused(run, warehouse, tmp_path):
@@ -416,3 +437,30 @@ def test_a_renamed_stream_has_its_own_bookmark(run, warehouse):
     with pytest.raises(SchemaRefusedError):
         run(schema(start=start(6)), record(3), state(patient=7), **maps)
     assert run.states[-1]["bookmarks"]["patient"]["serial"] == 6
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (None, "cannot be read"),
+        ('{"host": "h",', "not valid JSON"),
+        ('["h"]', "a JSON object is expected"),
+        ('{"host": "h"}', "setting user is missing"),
+        ('{"host": "h", "user": "u", "password": "%s", "port": "x"}', "setting port is not valid"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_one_line(tmp_path, content, words):
+    """A config file that is missing, broken or incomplete ends with exit code 2 and one line, without its content."""
+    path = tmp_path / "config.json"
+    if content is not None:
+        path.write_text(content.replace("%s", CANARY))
+    command = [Path(sys.executable).with_name("target-opendental-replica"), "--config", path]
+    run = subprocess.run(command, input="", capture_output=True, text=True, check=False)
+    [told] = [line for line in run.stderr.splitlines() if "INFO" not in line]
+    assert (run.returncode, words in told, CANARY in run.stderr) == (2, True, False)
+
+
+def test_a_setting_that_nobody_reads_is_told(run, caplog):
+    """A misspelt setting does not pass for the default: a line says what may have been meant."""
+    run(schema(), record(1), prot=1)
+    assert "setting prot is unknown: did you mean port?" in caplog.text
