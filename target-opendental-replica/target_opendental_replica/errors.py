@@ -137,6 +137,17 @@ class UnfitError(ValueError):
     """A value that does not fit its property's schema; the text says how, without the value."""
 
 
+def name_stream(error: ReplicaError, stream: str) -> ReplicaError:
+    """Return an error that says of which stream it is."""
+    text = str(error)
+    return error if stream and stream in text else type(error)(f"stream {stream}: {text}")
+
+
+def printable(text: str) -> str:
+    """Return a text as one line that does nothing to a terminal: names in it may hold newlines and escapes."""
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def describe_unexpected(error: Exception) -> str:
     """Say an error that is not ours: type and place only, since its text may quote a row's value."""
     last = traceback.extract_tb(error.__traceback__)[-1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from target_opendental_replica.batches import Batch, remove_own
-from target_opendental_replica.errors import MissingRowsError, ReplicaError, RetriableError
+from target_opendental_replica.errors import MissingRowsError, ReplicaError, RetriableError, printable
 from target_opendental_replica.positions import is_ahead
 from target_opendental_replica.warehouse import Counts
 
@@ -166,7 +166,7 @@ class Loading:
         stream = self._at_hand
         if stream not in self._loaders:
             loader = self._connected().open_stream(
-                stream.facts, lambda notice: self._logger.warning("%s: %s", stream.name, notice)
+                stream.facts, lambda notice: self._logger.warning("%s", printable(f"{stream.name}: {notice}"))
             )
             self._require_rows(stream, loader.held)
             for step in self._unsettled:
@@ -229,7 +229,9 @@ class Loading:
         if now - stream.told_at >= _PROGRESS_SECONDS:
             stream.told_at = now
             counts = stream.counts
-            self._logger.info("%s: %d rows so far", stream.name, counts.inserted + counts.updated + counts.unchanged)
+            self._logger.info(
+                "%s: %d rows so far", printable(stream.name), counts.inserted + counts.updated + counts.unchanged
+            )
 
 
 AHEAD = "the state is ahead of the rows here: the destination was restored, or is another one than the state's"
