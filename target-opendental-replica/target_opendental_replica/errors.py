@@ -140,7 +140,8 @@ class UnfitError(ValueError):
 def name_stream(error: ReplicaError, stream: str) -> ReplicaError:
     """Return an error that says of which stream it is."""
     text = str(error)
-    return error if stream and stream in text else type(error)(f"stream {stream}: {text}")
+    is_named = any(words in text for words in (f"stream {stream}", f"stream {stream!r}", f"table {stream}"))
+    return error if stream and is_named else type(error)(f"stream {stream}: {text}")
 
 
 def printable(text: str) -> str:
