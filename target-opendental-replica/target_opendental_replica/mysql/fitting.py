@@ -105,18 +105,22 @@ class Fitting:
             return entry
         shadow = self._make(table, lambda name: render_create_table(facts, name=name))
         wanted = show_create(self.link, shadow)
-        if before == wanted or self._mend_keys(table, before, wanted):
+        if before == wanted or self._mend_keys(entry, before, wanted):
             self.link.run(f"DROP TABLE {quote(shadow)}")
         else:
             entry = self._swap(table, shadow, entry)
         return entry
 
-    def _mend_keys(self, table: str, before: str, wanted: str | None) -> bool:
-        """Make indexes that are missing, as after a first load that was cut; True when the table fits then."""
+    def _mend_keys(self, entry: Entry, before: str, wanted: str | None) -> bool:
+        """Make indexes that are missing, new ones or those of a load that was cut; True when the table fits then."""
+        table = self.layout.table
         if wanted is None or _drop_keys(before) != _drop_keys(wanted):
             return False
         make_keys(self.link, self.layout, table)
-        return show_create(self.link, table) == wanted
+        fits = show_create(self.link, table) == wanted
+        if fits and entry.wanted != self.layout.wanted:
+            self.notify(f"table {table} was made to fit: it has new indexes")
+        return fits
 
     def _make(self, table: str, render: Callable[[str], str]) -> str:
         shadow = own_name("shadow", table)

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from target_opendental_replica.mysql.json_text import write_json
 from target_opendental_replica.mysql.statements import CREATE_STATE, CREATE_TABLES, STATE, TABLES
 from target_opendental_replica.positions import Position
 
@@ -60,7 +61,7 @@ class Ledger:
             "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
             (
                 *(stream, entry.table, entry.active, entry.gathered, entry.swapped, entry.wanted, entry.made),
-                json.dumps(entry.kept),
+                write_json(entry.kept),
             ),
             table=TABLES,
         )
@@ -82,7 +83,7 @@ class Ledger:
         self._link.run(
             f"REPLACE INTO {STATE} (stream, lineage, serial, bookmark, saved_at) "
             "VALUES (%s, %s, %s, %s, UTC_TIMESTAMP(6))",
-            (stream, position.lineage, position.serial, json.dumps(position.bookmark)),
+            (stream, position.lineage, position.serial, write_json(position.bookmark)),
             table=STATE,
         )
 

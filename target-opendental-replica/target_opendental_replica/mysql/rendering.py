@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -10,7 +9,8 @@ from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.errors import UnfitError
-from target_opendental_replica.mysql.columns import describe_column, facet, kinds_of
+from target_opendental_replica.mysql.columns import base_type, describe_column, facet, kinds_of
+from target_opendental_replica.mysql.json_text import write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +42,9 @@ def _quote(text: str) -> str:
 
 
 def _choose_text(field: Field) -> Callable[[object], str]:
-    if facet(field.schema, "x-sql-datatype") is not None:
-        return _write_text
-    return {"date-time": _write_moment, "date": _write_day, "time": _write_clock}.get(
-        str(facet(field.schema, "format")), _write_text
-    )
+    """A declared format is read where the column is of that kind; any other text stays as it is."""
+    base, form = base_type(describe_column(field)), facet(field.schema, "format")
+    return _FORMATS.get((str(form), base), _write_text)
 
 
 def _write_text(value: object) -> str:
@@ -147,16 +145,18 @@ def _write_any(value: object) -> str:
     """Text as it is, anything else as JSON."""
     if value is None:
         return "NULL"
-    return _quote(value if type(value) is str else json.dumps(value, ensure_ascii=False, default=_plain))
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, Decimal):
-        return int(value) if value == int(value) else float(value)
-    raise UnfitError(f"{_name(value)} has no JSON")
+    return _quote(value if type(value) is str else write_json(value))
 
 
 def _name(value: object) -> str:
     return {"str": "text", "bool": "true or false", "dict": "an object", "list": "an array"}.get(
         type(value).__name__, "a number"
     )
+
+
+_FORMATS = {
+    ("date-time", "datetime"): _write_moment,
+    ("date-time", "timestamp"): _write_moment,
+    ("date", "date"): _write_day,
+    ("time", "time"): _write_clock,
+}
