@@ -5,8 +5,11 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import random
-from contextlib import ExitStack, redirect_stdout
+import socket
+import threading
+from contextlib import ExitStack, redirect_stdout, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +22,7 @@ from tests.reliability.fork_server import ForkServer
 from tests.reliability.scripted import Script, Target
 from tests.unit.test_target import CANARY, mutate
 
-from target_opendental_replica.errors import ReplicaError
+from target_opendental_replica.errors import BrokenStreamError, ReplicaError
 from target_opendental_replica.target import TargetOpenDentalReplica
 
 SINGER = Path(__file__).parents[1] / "singer"
@@ -169,3 +172,104 @@ def test_damaged_streams_leave_whole_states(target, caplog):
         assert rows == {num: text.replace("2: ", f"2: {CANARY}") for num, text in script.rows(held).items()}
     assert refused > DAMAGED / 2
     assert CANARY not in caplog.text
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+SCHEMA = json.dumps(
+    {
+        "type": "SCHEMA",
+        "stream": "rogue",
+        "schema": {"properties": {"id": {"type": ["integer"]}, "name": {"type": ["string"]}}},
+        "key_properties": ["id"],
+    }
+)
+
+
+def batch(url: str, form: str) -> str:
+    """A BATCH message that names a file."""
+    message = {"type": "BATCH", "stream": "rogue", "encoding": {"format": form}, "manifest": [url]}
+    return json.dumps(message)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> dict[str, str]:
+    """Addresses that a stream has no business with; `secret` is the file that some of them lead to."""
+    folder = tmp_path / "opendental-run-1"  # in a folder of the tap's, files are removed when they are loaded
+    folder.mkdir()
+    secret = tmp_path / "secret.csv"
+    secret.write_text(f"id,name\n1,{CANARY}\n")
+    (folder / "link.csv").symlink_to(secret)
+    (folder / "folder.csv").mkdir()
+    os.mkfifo(folder / "pipe.csv")
+    paths = {name: (folder / f"{name}.csv").as_uri() for name in ("link", "folder", "pipe", "missing")}
+    words = {"device": "file:///dev/zero", "passwords": "file:///etc/passwd", "process": "file:///proc/self/environ"}
+    others = {"host": f"file://elsewhere{secret}", "web": "https://localhost/x.csv", "bare": str(secret), "none": ""}
+    return {**paths, **words, **others, "nul": f"{secret.as_uri()}%00", "up": f"{folder.as_uri()}/../nowhere.csv"}
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl"])
+def test_a_stream_gets_no_file_that_is_not_the_taps(target, files, form, tmp_path):
+    """A link, a folder, a pipe, a device, the system's own, another machine's: one line, nothing loaded or gone."""
+    before = sorted(tmp_path.rglob("*"))
+    for name, url in files.items():
+        _, error = listen(target, [f"{SCHEMA}\n", f"{batch(url, form)}\n"])
+        assert isinstance(error, BrokenStreamError), name
+        assert "line 2" in str(error)
+        assert CANARY not in str(error)
+        assert "root" not in str(error)
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not has_table(target, "rogue") or read(target, "rogue") == []
+
+
+def test_a_file_of_another_user_is_refused(target, tmp_path, monkeypatch):
+    """A file that this user could read, as root can all, and does not own."""
+    path = tmp_path / "other.csv"
+    path.write_text(f"id,name\n1,{CANARY}\n")
+    monkeypatch.setattr("target_opendental_replica.sinks.os.geteuid", lambda: os.getuid() + 1)
+    _, error = listen(target, [f"{SCHEMA}\n", f"{batch(path.as_uri(), 'csv')}\n"])
+    assert "none of this user's own" in str(error)
+    monkeypatch.undo()
+    states, error = listen(target, [f"{SCHEMA}\n", f"{batch(path.as_uri(), 'csv')}\n"])
+    assert (states, error) == ([], None)
+    assert [row["name"] for row in read(target, "rogue")] == [CANARY]
+
+
+@pytest.mark.parametrize("moment", ["instead of a greeting", "instead of a login's answer"])
+def test_no_file_leaves_before_a_statement(targets, tmp_path, moment):
+    """A server that asks for a file in the handshake gets none; what it may ask later is in the tests of the loader."""
+    treasure = tmp_path / "treasure"
+    treasure.write_text(CANARY)
+    got: list[bytes] = []
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client, suppress(OSError):
+            client.settimeout(10)
+            for payload in [GREETING] * (moment != "instead of a greeting"):
+                client.sendall(packet(0, payload))
+                got.append(client.recv(65536))
+            client.sendall(packet(2, b"\xfb" + bytes(treasure)))
+            while piece := client.recv(65536):
+                got.append(piece)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        ended = targets["mysql"].run([SCHEMA], port=listener.getsockname()[1], retries=0, read_timeout=5)
+        thread.join()
+    assert ended.code not in (0, 1), ended.log
+    assert ended.error
+    assert CANARY.encode() not in b"".join(got)
+
+
+def packet(number: int, payload: bytes) -> bytes:
+    """A packet of MySQL's protocol."""
+    return len(payload).to_bytes(3, "little") + bytes([number]) + payload
+
+
+GREETING = (
+    b"\x0a5.5.5-10.11\0\x07\0\0\012345678\0\xff\xf7\x2d\x02\0\x0f\0\x15"
+    + bytes(10)
+    + b"123456789012\0mysql_native_password\0"
+)
