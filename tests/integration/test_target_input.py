@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import random
 import socket
 import threading
-from contextlib import ExitStack, redirect_stdout, suppress
+from contextlib import ExitStack, suppress
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -22,8 +21,7 @@ from tests.reliability.fork_server import ForkServer
 from tests.reliability.scripted import Script, Target
 from tests.unit.test_target import CANARY, mutate
 
-from target_opendental_replica.errors import BrokenStreamError, ReplicaError
-from target_opendental_replica.target import TargetOpenDentalReplica
+from target_opendental_replica.errors import BrokenStreamError
 
 SINGER = Path(__file__).parents[1] / "singer"
 
@@ -113,23 +111,6 @@ def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 DAMAGED = 200
 
 
-def listen(target: Target, lines: list[str]) -> tuple[list[dict[str, Any]], ReplicaError | None]:
-    """Run in this process, which spares a start; the states, and the error that it ends with."""
-    url = target.destination.url
-    login = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
-    settings = {"dialect": target.destination.dialect, "database": url.database, "workers": 1, "retries": 0}
-    ours = TargetOpenDentalReplica(config={**login, **settings})
-    states, error = io.StringIO(), None
-    with redirect_stdout(states):
-        try:
-            ours.listen(io.StringIO("".join(lines)))
-        except ReplicaError as found:
-            error = found
-    if "crew" in ours.__dict__:
-        ours.crew.close()
-    return [json.loads(line) for line in states.getvalue().splitlines()], error
-
-
 def saved(target: Target, stream: str) -> int:
     """The position that is committed."""
     place = "" if target.destination.dialect == "mysql" else "raw."
@@ -152,11 +133,11 @@ def test_damaged_streams_leave_whole_states(target, caplog):
     dice, refused = random.Random(6), 0  # noqa: S311 - the same damage every time
     for number in range(DAMAGED):
         script = Script("merged", stream=f"damaged{number}")
-        lines = [f"{line}\n".replace("2: ", f"2: {CANARY}") for line in script.lines(0, 2)]
+        lines = [line.replace("2: ", f"2: {CANARY}") for line in script.lines(0, 2)]
         ends = [place for place, line in enumerate(lines) if '"STATE"' in line]
         place = dice.randrange(len(lines))
-        lines[place] = mutate(lines[place], dice)
-        states, error = listen(target, lines)
+        lines[place] = mutate(lines[place], dice)[:-1]
+        states, error = target.listen(lines)
         if error is None:
             continue
         refused += 1
@@ -213,7 +194,7 @@ def test_a_stream_gets_no_file_that_is_not_the_taps(target, files, form, tmp_pat
     """A link, a folder, a pipe, a device, the system's own, another machine's: one line, nothing loaded or gone."""
     before = sorted(tmp_path.rglob("*"))
     for name, url in files.items():
-        _, error = listen(target, [f"{SCHEMA}\n", f"{batch(url, form)}\n"])
+        _, error = target.listen([SCHEMA, batch(url, form)])
         assert isinstance(error, BrokenStreamError), name
         assert "line 2" in str(error)
         assert CANARY not in str(error)
@@ -227,10 +208,10 @@ def test_a_file_of_another_user_is_refused(target, tmp_path, monkeypatch):
     path = tmp_path / "other.csv"
     path.write_text(f"id,name\n1,{CANARY}\n")
     monkeypatch.setattr("target_opendental_replica.sinks.os.geteuid", lambda: os.getuid() + 1)
-    _, error = listen(target, [f"{SCHEMA}\n", f"{batch(path.as_uri(), 'csv')}\n"])
+    _, error = target.listen([SCHEMA, batch(path.as_uri(), "csv")])
     assert "none of this user's own" in str(error)
     monkeypatch.undo()
-    states, error = listen(target, [f"{SCHEMA}\n", f"{batch(path.as_uri(), 'csv')}\n"])
+    states, error = target.listen([SCHEMA, batch(path.as_uri(), "csv")])
     assert (states, error) == ([], None)
     assert [row["name"] for row in read(target, "rogue")] == [CANARY]
 

@@ -6,16 +6,19 @@ delete a row each; `swapped` ones are parts of versions, each of which takes the
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tests.integration.conftest import clean_environment
 
 from tap_opendental.discovery.model import Column, Table
+from target_opendental_replica.errors import ReplicaError
+from target_opendental_replica.target import TargetOpenDentalReplica
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -176,6 +179,22 @@ class Target:
         command = [self.program, "--config", config]
         process = self.forks.start(command, environment, stdout.fileno(), stderr.fileno(), stdin)
         return Flight(process, stdout, stderr)
+
+    def listen(self, lines: Sequence[str]) -> tuple[list[dict[str, Any]], ReplicaError | None]:
+        """Give it lines in this process, which spares a start; the states, and the error that it ends with."""
+        url = self.destination.url
+        login = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
+        settings = {"dialect": self.destination.dialect, "database": url.database, "workers": 1, "retries": 0}
+        ours = TargetOpenDentalReplica(config={**login, **settings})
+        states, error = io.StringIO(), None
+        with redirect_stdout(states):
+            try:
+                ours.listen(io.StringIO("".join(f"{line}\n" for line in lines)))
+            except ReplicaError as found:
+                error = found
+        if "crew" in ours.__dict__:
+            ours.crew.close()
+        return [json.loads(line) for line in states.getvalue().splitlines()], error
 
     @contextmanager
     def fed(self, **settings: Any) -> Iterator[Feed]:
