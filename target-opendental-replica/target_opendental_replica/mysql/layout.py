@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from target_opendental_replica.errors import BrokenStreamError, ConfigError, TapSettingsError
 from target_opendental_replica.mysql.columns import (
-    base_type,
     deleted_column,
     deleted_slot,
     describe_table,
@@ -25,9 +24,6 @@ if TYPE_CHECKING:
     from target_opendental_replica.settings import Settings
     from target_opendental_replica.stream_facts import StreamFacts
 
-# Types of at most 30 bytes.
-_NUMBERS = {"tinyint", "smallint", "mediumint", "int", "bigint", "decimal", "float", "double", "bit", "enum", "set"}
-_SHORT = _NUMBERS | {"year", "date", "datetime", "timestamp", "time", "uuid", "inet4", "inet6"}
 _TRANSACTIONAL = frozenset({"innodb", "rocksdb"})
 
 
@@ -64,12 +60,6 @@ class Layout:
     def uniques(self) -> tuple[Sequence[Mapping[str, Any]], ...]:
         """The columns of each UNIQUE index beside the primary key."""
         return tuple(index["columns"] for index in self.facts.get("indexes", ()) if index.get("unique"))
-
-    @property
-    def stage_engine(self) -> str:
-        """MyISAM takes rows and gives them back at 10% less; InnoDB has room for any key (MyISAM: 1,000 bytes)."""
-        kinds = {base_type(column) for column in self.facts["columns"] if column["name"] in self.key}
-        return "MyISAM" if kinds <= _SHORT and not self.uniques else "InnoDB"
 
     @property
     def deferrable(self) -> tuple[Mapping[str, Any], ...]:
