@@ -111,12 +111,16 @@ def in_order(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 DAMAGED = 200
 
 
-def saved(target: Target, stream: str) -> int:
-    """The position that is committed."""
+def look(connection: sa.Connection, target: Target, stream: str) -> tuple[int, dict[int, str]]:
+    """The position that is committed of a stream, and the rows of its table, if there is one."""
     place = "" if target.destination.dialect == "mysql" else "raw."
-    with target.destination.engine.connect() as connection:
-        found = sa.text(f"SELECT COALESCE(MAX(serial), 0) FROM {place}_od_load_state WHERE stream = :stream")
-        return int(connection.execute(found, {"stream": stream}).scalar_one())
+    ask = connection.exec_driver_sql
+    held = ask(f"SELECT COALESCE(MAX(serial), 0) FROM {place}_od_load_state WHERE stream = '{stream}'").scalar_one()
+    there = ask(f"SELECT COUNT(*) FROM information_schema.tables WHERE table_name = '{stream}'").scalar_one()
+    names = f"{quote(target, 'Num')}, {quote(target, 'Name')}"
+    rows = ask(f"SELECT {names} FROM {place}{stream}").all() if there else []
+    assert len(rows) == len({num for num, _ in rows})
+    return int(held), dict(map(tuple, rows))
 
 
 def has_table(target: Target, table: str) -> bool:
@@ -125,32 +129,34 @@ def has_table(target: Target, table: str) -> bool:
     return sa.inspect(target.destination.engine).has_table(table, schema=schema)
 
 
+def damage(number: int, dice: random.Random) -> tuple[Script, list[str], int]:
+    """A script, its lines with one of them damaged, and how many states stand before that one."""
+    script = Script("merged", stream=f"damaged{number}")
+    lines = [line.replace("2: ", f"2: {CANARY}") for line in script.lines(0, 2)]
+    place = dice.randrange(len(lines))
+    whole = sum('"STATE"' in line for line in lines[:place])
+    lines[place] = mutate(lines[place], dice)[:-1]
+    return script, lines, whole
+
+
 def test_damaged_streams_leave_whole_states(target, caplog):
     """200 damaged lines: loaded as they stand, or refused; what is committed is what the states before the damage say.
 
     No line of a damaged run is half there, no state is ahead, and no value is in an error or a log.
     """
     dice, refused = random.Random(6), 0  # noqa: S311 - the same damage every time
-    for number in range(DAMAGED):
-        script = Script("merged", stream=f"damaged{number}")
-        lines = [line.replace("2: ", f"2: {CANARY}") for line in script.lines(0, 2)]
-        ends = [place for place, line in enumerate(lines) if '"STATE"' in line]
-        place = dice.randrange(len(lines))
-        lines[place] = mutate(lines[place], dice)[:-1]
-        states, error = target.listen(lines)
-        if error is None:
-            continue
-        refused += 1
-        assert CANARY not in str(error)
-        assert "\n" not in str(error)
-        whole = sum(end < place for end in ends)
-        assert len(states) <= whole
-        held = saved(target, script.stream)
-        assert held <= whole
-        rows = (
-            {row["Num"]: row["Name"] for row in read(target, script.stream)} if has_table(target, script.stream) else {}
-        )
-        assert rows == {num: text.replace("2: ", f"2: {CANARY}") for num, text in script.rows(held).items()}
+    engine = target.destination.engine
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        for number in range(DAMAGED):
+            script, lines, whole = damage(number, dice)
+            states, error = target.listen(lines)
+            if error is None:
+                continue
+            refused += 1
+            assert CANARY not in str(error)
+            held, rows = look(connection, target, script.stream)
+            assert max(len(states), held) <= whole
+            assert rows == {num: text.replace("2: ", f"2: {CANARY}") for num, text in script.rows(held).items()}
     assert refused > DAMAGED / 2
     assert CANARY not in caplog.text
 
