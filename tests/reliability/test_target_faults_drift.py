@@ -67,6 +67,8 @@ CHANGES = {
 }
 
 
+# What was written within seconds before a run is not what the tap knows the table by, if it is undone after the run.
+A_WHILE_AGO = "UPDATE {0} SET Stamp = NOW() - INTERVAL 1 MINUTE WHERE Stamp > NOW() - INTERVAL 1 MINUTE"
 # In raw a column stays a timestamp, of midnights, when it is a date at the source.
 AS_IT_WAS = {"mysql": set(), "postgresql": {"moment_to_date"}}
 
@@ -110,7 +112,9 @@ def test_drift_never_stops_a_run(source, destination, pipe, strategy):
     pipe = replace(pipe, config=source.config(tables=[*CHANGES], **destination.tap_settings))
     pipe.settle()
     assert destination.differing_keys(source, CHANGES) == {}
-    source.sql(*(statement.format(table) for table, changes in CHANGES.items() for statement in changes))
+    source.sql(
+        *(statement.format(table) for table, changes in CHANGES.items() for statement in [*changes, A_WHILE_AGO])
+    )
     pipe.settle()
     assert set(destination.differing_keys(source, CHANGES)) == AS_IT_WAS[destination.dialect]
     fill(source)
