@@ -40,6 +40,8 @@ def small_disk(sandbox: Sandbox, destination: Destination) -> Iterator[Path]:
             _move(sandbox, name, None)
     finally:
         subprocess.run([*root, "umount", "--lazy", place], check=True)
+        if not is_mysql:
+            place.rmdir()  # what is left in a sandbox keeps its folder
 
 
 def _move(sandbox: Sandbox, database: str, place: Path | None) -> None:
