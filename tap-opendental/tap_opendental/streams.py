@@ -164,10 +164,18 @@ class TableStream(SilentStream):
         return not (self._pass and is_unchanged(self._wish, self._bookmark, self._pass.fingerprint))
 
     def _leave(self) -> None:
-        """Leave a table that did not change; its bookmark is of this server now, if the user said that it is."""
+        """Leave a table of which no row changed; its bookmark is of this server now, if the user said that it is.
+
+        A default or an index may have changed all the same: a replica is told.
+        """
         self.is_unchanged = True
-        if self._bookmark.source != self._run.identity:
-            self._save(replace(self._bookmark, source=self._run.identity), only_if_due=True)
+        has_moved = self._bookmark.structure != self._structure and not self.rehearses
+        if has_moved:
+            self._defers_schema = True
+            self._declare()
+        if has_moved or self._bookmark.source != self._run.identity:
+            now = replace(self._bookmark, source=self._run.identity, structure=self._structure)
+            self._save(now, only_if_due=True)
 
     def _begin(self) -> None:
         """Decide where to begin: what the server says of the table and its clock comes before the first row."""
@@ -216,6 +224,8 @@ class TableStream(SilentStream):
         try:
             rows = self._run.source.fetch(projection.ask_for(fitting), table=self._plan.table)
         except DamagedPageError:  # the server warns where a key is not of its column's type
+            if self._bookmark.structure != self._structure:
+                return {}  # the column has another type now: none of them is there any more
             raise StateError(f"state: the newest rows of stream {self.name} do not fit its table; {REPAIR}") from None
         return projection.recognise(rows)
 

@@ -42,6 +42,7 @@ CHANGES = {
     "moved": ["ALTER TABLE {0} MODIFY Fee double NOT NULL FIRST"],
     "nullable": ["ALTER TABLE {0} MODIFY Fee double NULL", "UPDATE {0} SET Fee = NULL WHERE Num < 5"],
     "not_nullable": ["ALTER TABLE {0} MODIFY Size int NOT NULL DEFAULT 5"],
+    "other_default": ["ALTER TABLE {0} ALTER Note SET DEFAULT 'other'"],
     "wider_key": [
         "ALTER TABLE {0} DROP PRIMARY KEY, ADD PRIMARY KEY (Num, Ward)",
         "INSERT {0} (Num, Ward) VALUES (5, 'Z')",
@@ -53,6 +54,7 @@ CHANGES = {
     ],
     "key_renamed": ["ALTER TABLE {0} CHANGE Num Id int NOT NULL"],
     "key_widened": ["ALTER TABLE {0} MODIFY Num bigint NOT NULL", "INSERT {0} (Num) VALUES (9007199254740993)"],
+    "key_to_text": ["ALTER TABLE {0} MODIFY Num varchar(30) NOT NULL", "INSERT {0} (Num) VALUES ('text')"],
     "counted": ["ALTER TABLE {0} MODIFY Num int NOT NULL AUTO_INCREMENT"],
     "recreated": [
         "DROP TABLE {0}",

@@ -76,13 +76,14 @@ class Registry:
         }
 
     def save_position(self, stream: str, position: Position) -> None:
-        """Save the position of a stream."""
-        values = (stream, position.lineage, position.serial, _write_json(position.bookmark))
-        self._run(
+        """Save the position of a stream; as parameters: a bookmark holds keys, and servers log statements."""
+        self._connection.execute(
             SQL(
-                "INSERT INTO {0} (stream, lineage, serial, bookmark) VALUES ({1}) ON CONFLICT (stream, lineage) "
+                "INSERT INTO {0} (stream, lineage, serial, bookmark) VALUES (%s, %s, %s, %s) "
+                "ON CONFLICT (stream, lineage) "
                 "DO UPDATE SET serial = excluded.serial, bookmark = excluded.bookmark, saved_at = pg_catalog.now()"
-            ).format(self._state, SQL(", ").join(map(Literal, values)))
+            ).format(self._state),
+            (stream, position.lineage, position.serial, _write_json(position.bookmark)),
         )
 
     def read_versions(self, stream: str) -> Versions | None:
