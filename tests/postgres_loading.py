@@ -76,7 +76,8 @@ class Desk:
     """One session at a time on one database, and what it told."""
 
     def __init__(self, database: Any, **changes: Any) -> None:
-        self.warehouse = PostgresWarehouse(settings_for(database, **changes))
+        self._settings = settings_for(database, **changes)
+        self.warehouse = PostgresWarehouse(self._settings)
         self.told: list[str] = []
         self.session: PostgresSession = self.warehouse.connect()
 
@@ -88,6 +89,12 @@ class Desk:
     def again(self) -> None:
         """Close the session as a crash would, and begin another one."""
         self.session.close()
+        self.session = self.warehouse.connect()
+
+    def restart(self) -> None:
+        """Close the session, and begin another run."""
+        self.session.close()
+        self.warehouse = PostgresWarehouse(self._settings)
         self.session = self.warehouse.connect()
 
     def run(self, statement: str, *identifiers: str) -> list[tuple[Any, ...]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -29,15 +29,26 @@ _MOST_MISSES = 3
 
 
 @dataclass(frozen=True)
+class Run:
+    """What the sessions of one run have in common: when it began, in milliseconds since 1970.
+
+    `gathering` are the versions, by stream, of which this run has committed rows and which it has not activated.
+    """
+
+    started_at: int
+    gathering: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Stream:
-    """What a run knows of a stream: names, what it needs, and when the run began (milliseconds since 1970)."""
+    """What a run knows of a stream: names and what it needs."""
 
     name: str
     schema: str
     table: str
     wanted: Wanted
     hard_delete: bool
-    started_at: int
+    run: Run
 
     @property
     def where(self) -> str:
@@ -77,6 +88,7 @@ class PostgresLoader:
         self._stage = Stage(connection, choose_stage(stream.table), stream.wanted)
         self._staged_for: Destination | None = None
         self._counts = Counts()
+        self._is_gathering = False
         quoted = statements.qualify(stream.schema, stream.table)
         [(is_filled,)] = connection.execute(statements.is_filled(quoted)).fetchall()
         is_direct = not is_filled and self._is_as_wanted(table)
@@ -114,6 +126,7 @@ class PostgresLoader:
             if position is not None:
                 self._registry.save_position(self._stream.name, position)
             self._connection.commit()
+        self._note_gathering()
         counts, self._counts = self._counts, Counts()
         return counts
 
@@ -123,7 +136,16 @@ class PostgresLoader:
         if self._gathered is None or self._versions.gathered != version:
             self._flush()
             self._gathered = self._gather(version)
+        self._is_gathering = True
         return self._gathered
+
+    def _note_gathering(self) -> None:
+        """Remember for this run what was committed."""
+        gathering, version = self._stream.run.gathering, self._versions.gathered
+        if version is None:
+            gathering.pop(self._stream.name, None)
+        elif self._is_gathering:
+            gathering[self._stream.name] = version
 
     def _gather(self, version: int) -> Destination:
         """Begin a new version; what was gathered of another one, never activated, goes."""
@@ -187,7 +209,7 @@ class PostgresLoader:
             "_sdc_batched_at": now,
             "_sdc_sequence": round(now.replace(tzinfo=UTC).timestamp() * 1000),
             "_sdc_table_version": batch.version,
-            "_sdc_sync_started_at": self._stream.started_at,
+            "_sdc_sync_started_at": self._stream.run.started_at,
         }
 
     def _flush(self) -> None:

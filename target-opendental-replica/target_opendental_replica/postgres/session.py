@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from psycopg.sql import SQL, Identifier, Literal
@@ -12,7 +13,7 @@ from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import read_table
 from target_opendental_replica.postgres.errors import translated
 from target_opendental_replica.postgres.fitting import Fitting
-from target_opendental_replica.postgres.loader import PostgresLoader, Stream
+from target_opendental_replica.postgres.loader import PostgresLoader, Run, Stream
 from target_opendental_replica.postgres.model import TABLE_VERSION, Table
 from target_opendental_replica.postgres.names import choose_gathered, choose_lock, choose_table
 from target_opendental_replica.postgres.registry import Registry, Versions
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from target_opendental_replica.positions import Position
     from target_opendental_replica.postgres.connection import Connection
     from target_opendental_replica.settings import Settings
-    from target_opendental_replica.stream_facts import StreamFacts
+    from target_opendental_replica.stream_facts import Start, StreamFacts
 
 _LOCK_STEP = 0.2
 _HOLDER = """
@@ -38,10 +39,10 @@ AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalo
 
 
 class PostgresSession:
-    """A `Session`. `started_at` is when the run began, in milliseconds since 1970."""
+    """A `Session`. `run` is what the sessions of one run have in common."""
 
-    def __init__(self, connection: Connection, settings: Settings, started_at: int) -> None:
-        self._connection, self._settings, self._started_at = connection, settings, started_at
+    def __init__(self, connection: Connection, settings: Settings, run: Run) -> None:
+        self._connection, self._settings, self._run = connection, settings, run
         self._registry = Registry(connection, settings.schema)
 
     def prepare(self) -> None:
@@ -57,7 +58,7 @@ class PostgresSession:
             table=choose_table(facts.stream),
             wanted=choose_wanted(facts, adds_metadata=self._settings.adds_metadata),
             hard_delete=self._settings.hard_delete,
-            started_at=self._started_at,
+            run=self._run,
         )
         with translated(stream.where):
             self._lock(stream)
@@ -97,9 +98,9 @@ class PostgresSession:
         else:
             table = fitting.fit(table, stream.wanted)
             versions = versions or self._take_over(stream, table, facts)
-            self._fit_gathered(stream, versions)
+            versions = self._fit_gathered(stream, versions)
         held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
-        _check_start(facts, versions, held)
+        self._check_start(facts, versions, held)
         return PostgresLoader(self._connection, stream, self._registry, table=table, versions=versions, held=held)
 
     def _begin(self, stream: Stream) -> Versions:
@@ -139,12 +140,36 @@ class PostgresSession:
         query = SQL("INSERT INTO {} SELECT * FROM {} WHERE {} = {}")
         self._connection.execute(query.format(gathered, source, Identifier(TABLE_VERSION), Literal(version)))
 
-    def _fit_gathered(self, stream: Stream, versions: Versions) -> None:
-        """A pass that goes on over a change of structure finds its gathered rows changed alike."""
+    def _fit_gathered(self, stream: Stream, versions: Versions) -> Versions:
+        """A pass that goes on over a change of structure finds its gathered rows changed alike.
+
+        Where someone has dropped them, that is no version any more.
+        """
+        if versions.gathered is None:
+            return versions
         name = choose_gathered(stream.table)
-        gathered = read_table(self._connection, stream.schema, name) if versions.gathered is not None else None
+        gathered = read_table(self._connection, stream.schema, name)
         if gathered is not None:
             self._fit(name, lambda _: None).fit(gathered, stream.wanted)
+            return versions
+        versions = replace(versions, gathered=None)
+        self._registry.save_versions(stream.name, stream.table, versions)
+        return versions
+
+    def _check_start(self, facts: StreamFacts, versions: Versions, held: Position | None) -> None:
+        """Refuse to go on with a version whose first rows are not gathered here, or are those of another one.
+
+        That is the version of the tap's start, or the one that this run itself has begun: whoever writes the stream
+        while its lock is free, or a connection is lost, may have begun another one.
+        """
+        version = self._run.gathering.get(facts.stream, facts.start.version if facts.start else None)
+        if not versions.is_newer(version) or versions.gathered == version:
+            return
+        if versions.gathered is not None or facts.stream in self._run.gathering or not _is_at_begin(facts.start, held):
+            raise MissingRowsError(
+                f"stream {facts.stream}: the tap goes on with version {version}, whose first rows are not here: they "
+                "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
+            )
 
     def _fit(self, table: str, notify: Callable[[str], None]) -> Fitting:
         drops = self._settings.drops_columns
@@ -171,19 +196,13 @@ class PostgresSession:
         return "another run" + (f" (process {found[0]} of the server)" if found else "")
 
 
-def _check_start(facts: StreamFacts, versions: Versions, held: Position | None) -> None:
-    """Refuse to go on with a version whose rows are elsewhere.
-
-    Where the position that is held is exactly the start, and nothing was gathered, nothing had been sent.
-    """
-    start = facts.start
-    if start is None or not versions.is_newer(start.version) or versions.gathered == start.version:
-        return
-    if held is None or held.serial != start.serial:
-        raise MissingRowsError(
-            f"stream {facts.stream}: the tap goes on with version {start.version}, whose first rows are not here: "
-            "they were loaded elsewhere, or lost with a restored database"
-        )
+def _is_at_begin(start: Start | None, held: Position | None) -> bool:
+    """True where the position that is held is the start, and stands before the first row of the start's version."""
+    if start is None or held is None or held.serial != start.serial:
+        return False
+    place = held.bookmark.get("position")
+    begin = {"version": start.version, "stage": "all", "after": None}
+    return isinstance(place, dict) and all(place.get(name, "unknown") == value for name, value in begin.items())
 
 
 def _quote_gathered(stream: Stream) -> Composed:

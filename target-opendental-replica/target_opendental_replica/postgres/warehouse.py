@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from target_opendental_replica.errors import ConfigError
 from target_opendental_replica.postgres.connection import connect
+from target_opendental_replica.postgres.loader import Run
 from target_opendental_replica.postgres.names import check
 from target_opendental_replica.postgres.rendering import choose_render
 from target_opendental_replica.postgres.session import PostgresSession
@@ -27,11 +28,11 @@ class PostgresWarehouse:
                 "hard_delete: false marks rows in _sdc_deleted_at, which add_record_metadata: false forbids"
             )
         check(settings.schema, "setting default_target_schema")
-        self._settings, self._started_at = settings, round(time.time() * 1000)
+        self._settings, self._run = settings, Run(round(time.time() * 1000))
 
     def connect(self) -> PostgresSession:
         """Open a session."""
-        session = PostgresSession(connect(self._settings), self._settings, self._started_at)
+        session = PostgresSession(connect(self._settings), self._settings, self._run)
         try:
             session.prepare()
         except BaseException:
