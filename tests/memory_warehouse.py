@@ -103,6 +103,10 @@ class MemoryLoader:
         self.warehouse.log.append((self.facts.stream, position and position.serial))
         return counts
 
+    def release(self):
+        """Note it."""
+        self.warehouse.log.append((self.facts.stream, "released"))
+
     def _merge(self, version, rows):
         stream = self.facts.stream
         is_newer = version is not None and version > self.warehouse.active.get(stream, 0)

@@ -31,13 +31,14 @@ class Announcement:
     start: Mapping[str, Any]
 
 
-def describe_start(stamp: Stamp, bookmark: Bookmark, version: int | None) -> dict[str, Any]:
+def describe_start(stream: str, stamp: Stamp, bookmark: Bookmark, version: int | None) -> dict[str, Any]:
     """Say where the tap starts: at which save of which state, with its whole entry, empty of a new stream.
 
+    `stream` is its name in the state, which a stream map does not change.
     `version` is that of a table which was being read whole when the last run ended, and is gone on with; else None.
     """
     entry = {} if bookmark.is_blank else bookmark.to_state()
-    return {"lineage": stamp.lineage, "serial": stamp.serial, "version": version, "bookmark": entry}
+    return {"stream": stream, "lineage": stamp.lineage, "serial": stamp.serial, "version": version, "bookmark": entry}
 
 
 def announce(schema: Mapping[str, Any], key: Sequence[str] | None, told: Announcement) -> dict[str, Any]:

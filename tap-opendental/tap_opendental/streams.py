@@ -75,6 +75,7 @@ class TableStream(SilentStream):
         self._digest: str | None = None
         self._defers_schema = False
         self._declared = False
+        self._has_spoken = False
         self.primary_keys = plan.primary_key
         self._replicate_by(plan.cursor_name if plan.incremental else None)
         self.rows_read = 0
@@ -411,7 +412,7 @@ class TableStream(SilentStream):
 
     def _save(self, bookmark: Bookmark, *, only_if_due: bool = False) -> None:
         """Write the stream's entry. Its serial stands while nothing went out: no target would know of another one."""
-        if self._declared:
+        if self._has_spoken:
             self._stamp = self._stamp.move(time.time_ns() // 1000)
         self.stream_state.clear()
         self.stream_state.update(replace(bookmark, stamp=self._stamp).to_state())
@@ -428,7 +429,7 @@ class TableStream(SilentStream):
     def _generate_schema_messages(self) -> Iterator[SchemaMessage]:  # type: ignore[override]  # nothing is sent in
         """Add what a target of the same tables needs to know; where the tap starts is told of any record."""
         unfinished = self._start.unfinished
-        start = describe_start(self._stamp, self._begun_with, unfinished.version if unfinished else None)
+        start = describe_start(self.name, self._stamp, self._begun_with, unfinished.version if unfinished else None)
         sent = {column.name: column.source for column in self._plan.columns}
         told = Announcement(self._plan.facts, sent, self._run.settings.reading.exact, start)
         for message in super()._generate_schema_messages():
@@ -436,6 +437,7 @@ class TableStream(SilentStream):
                 message.schema = announce(message.schema, message.key_properties, told)
             else:
                 message.schema = announce_start(message.schema, message.key_properties, start)
+            self._has_spoken = True
             yield message
 
     def _declare(self) -> None:

@@ -65,12 +65,13 @@ class Progress:
     counts: Counts = field(default_factory=Counts)
     failure: ReplicaError | None = None
     saved: Mapping[str, Any] | None = None
+    was_opened: bool = False
     told_at: float = field(default_factory=time.monotonic)
     origin: str = ""
 
     def __post_init__(self) -> None:
         """Begin with the bookmark that the tap starts from."""
-        self.origin = self.name
+        self.origin = (self.facts.start and self.facts.start.stream) or self.name
         if self.facts.start is not None:
             self.saved = self.facts.start.bookmark
 
@@ -118,12 +119,16 @@ class Loading:
 
     def close(self) -> None:
         """Close the session; what was not settled is rolled back."""
-        session, self._session, self._loaders = self._session, None, {}
+        session, self._session = self._session, None
+        self._loaders = {}
         if session is not None:
             with suppress(ReplicaError):
                 session.close()
 
     def _do(self, step: Step) -> None:
+        if isinstance(step, Settlement) and self._at_hand.was_opened and not self._unsettled:
+            self._save(step.position)
+            return
         self._unsettled.append(step)
         if isinstance(step, Settlement):
             self._settle(step.position)
@@ -132,18 +137,29 @@ class Loading:
         if sum(each.size for each in self._unsettled if isinstance(each, Batch)) >= self._settings.settle_bytes:
             self._settle(None)
 
+    def _save(self, position: Position | None) -> None:
+        """Save the position of a stream of which all is settled: it needs no lock, each state has a row of its own."""
+        if position is not None:
+            stream = self._at_hand
+            self._tried(lambda: self._connected().save_position(stream.name, position))
+            stream.saved = position.bookmark
+
     def _take_up(self, stream: Progress) -> None:
         if self._stream is not stream:
             self._leave()
             self._stream = stream
 
     def _leave(self) -> None:
-        """Commit what the stream at hand has; if that fails, its next step or the end of the run tells."""
-        if self._stream is not None and self._unsettled:
-            try:
+        """Commit what the stream at hand has, and let others write it; its next step or the end tells a failure."""
+        if self._stream is None:
+            return
+        try:
+            if self._unsettled:
                 self._settle(None)
-            except ReplicaError as error:
-                self._give_up(self._stream, error)
+            if loader := self._loaders.pop(self._stream, None):
+                loader.release()
+        except ReplicaError as error:
+            self._give_up(self._stream, error)
 
     def _settle(self, position: Position | None) -> None:
         stream = self._at_hand
@@ -172,6 +188,7 @@ class Loading:
             for step in self._unsettled:
                 _apply(loader, step)
             self._loaders[stream] = loader
+            stream.was_opened = True
         return self._loaders[stream]
 
     def _connected(self) -> Session:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,13 +19,15 @@ if TYPE_CHECKING:
 def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position]) -> dict[str, Any]:
     """Return the state that takes streams back to what is held; nothing held makes every value of an entry null.
 
-    `meltano state merge` lays it over the state as it is, at every depth.
+    `meltano state merge` lays it over the state as it is, at every depth. A stream that stands where the state does and
+    was refused all the same (rows of a version that is not whole are gone) goes back to its begin.
     """
     bookmarks = {}
     positions = {position.lineage: position for position in held}
     for stream, entry in ahead.items():
         kept = positions.get(str(entry.get("lineage")))
-        bookmarks[stream] = lay_over(kept.bookmark if kept else {}, entry)
+        is_before = kept is not None and kept.serial < int(entry.get("serial") or 0)
+        bookmarks[stream] = lay_over(kept.bookmark if kept and is_before else {}, entry)
     return {"singer_state": {"bookmarks": bookmarks}}
 
 
@@ -44,15 +48,27 @@ def lay_over(kept: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any
     return laid
 
 
-def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Path:
-    """Write it among Meltano's own files, without Meltano into the working directory, for this user's eyes alone."""
+def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Path | None:
+    """Write it for this user's eyes alone, among Meltano's own files or where there is a place; None where is none."""
     project = environment.get("MELTANO_PROJECT_ROOT")
-    folder = Path(project, ".meltano") if project else Path.cwd()
-    path = folder / f"rewind-{os.getpid()}.json"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(state, file, indent=1)
-    return path
+    folders = [*([Path(project, ".meltano")] if project else []), Path.cwd(), Path(tempfile.gettempdir())]
+    for path in (folder / f"rewind-{os.getpid()}.json" for folder in folders):
+        with suppress(OSError):
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                json.dump(state, file, indent=1)
+            return path
+    return None
+
+
+def advise(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position], environment: Mapping[str, str]) -> str:
+    """Say how the state is taken back, or adopted."""
+    path = write_rewind(rewind(ahead, held), environment)
+    how = f"`{render_command(path, environment)}`" if path else "`meltano state` (there is no place for a file of it)"
+    return (
+        f"take the state back with {how} and run again, or, if you know that the rows are here (another target loaded "
+        "them), run once with on_missing_rows: adopt"
+    )
 
 
 def render_command(path: Path, environment: Mapping[str, str]) -> str:

@@ -16,7 +16,7 @@ import msgspec
 from singer_sdk import Sink
 
 from target_opendental_replica.batches import Batch, remove_own
-from target_opendental_replica.errors import BrokenStreamError, ConfigError
+from target_opendental_replica.errors import BrokenStreamError, ConfigError, NotFoundError
 from target_opendental_replica.loading import Activation, Progress, Settlement
 from target_opendental_replica.reader import decode_record
 from target_opendental_replica.records import RecordBuffer
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 # Text of RECORD messages that is made into one batch: long enough for a bulk load, short enough for memory.
 _BUFFER_BYTES = 8 * 1_048_576
+# What all streams together may hold: of a tap that sends its streams by turns, and STATE seldom.
+_ALL_BUFFERS_BYTES = 32 * 1_048_576
 
 
 class TableSink(Sink):
@@ -78,13 +80,18 @@ class TableSink(Sink):
         """Gather a record; a batch goes out when it is long, or when the record cannot be in it."""
         if not self._buffer.takes(message):
             self.flush()
+        before = self._buffer.size
         self._buffer.add(message, record, self._run.line)
+        self._run.gathered_bytes += self._buffer.size - before
         self.is_dirty = True
         if self._buffer.size >= _BUFFER_BYTES:
             self.flush()
+        elif self._run.gathered_bytes >= _ALL_BUFFERS_BYTES:
+            self._run.flush_all()
 
     def flush(self) -> None:
         """Hand over what was gathered."""
+        self._run.gathered_bytes -= self._buffer.size
         batch = self._buffer.take()
         if batch is not None:
             self._put(batch)
@@ -97,7 +104,11 @@ class TableSink(Sink):
         """Take files; BrokenStreamError where one cannot be read, ConfigError for a format that nobody knows here."""
         self.flush()
         for url in files:
-            path = _find_file(url, self.facts.stream, self._run.line)
+            try:
+                path = _find_file(url, self.facts.stream, self._run.line)
+            except NotFoundError as error:  # the stream's own failure: the others go on
+                self.progress.failure = self.progress.failure or error
+                return
             if encoding == "csv":
                 self._put(self._describe(path, version))
             elif encoding == "jsonl":
@@ -117,6 +128,7 @@ class TableSink(Sink):
         self.flush()
         if self.facts.start is None and new_version not in self._versions:
             self._postponed = new_version
+            self.is_dirty = True
         else:
             self._put(Activation(new_version))
 
@@ -132,14 +144,18 @@ class TableSink(Sink):
         return self._postponed is not None
 
     def finish(self) -> Future[None]:
-        """Commit the rest, at the end of the input or of this schema."""
+        """Commit the rest, at the end of the input or of this schema.
+
+        A version that waited for the end is whole only if a STATE came after its last row: the tap may be dead.
+        """
+        is_confirmed = not self.is_dirty
         self.flush()
-        if self._postponed is not None:
+        if self._postponed is not None and is_confirmed:
             self._put(Activation(self._postponed))
-            self._postponed = None
+        self._postponed = None
         if self.facts.start is None and self._versions - self._activated:
             self.logger.warning(
-                "%s: rows of version %d came, and no ACTIVATE_VERSION of it: they wait apart until one comes",
+                "%s: rows of version %d came, and no ACTIVATE_VERSION and STATE after them: they wait apart",
                 self.facts.stream,
                 max(self._versions - self._activated),
             )
@@ -186,7 +202,7 @@ def _find_file(url: object, stream: str, line: int) -> Path:
     try:
         facts = path.lstat()
     except (OSError, ValueError):
-        raise BrokenStreamError(f"line {line}: a file of stream {stream} is not there any more: run again") from None
+        raise NotFoundError(f"line {line}: a file of stream {stream} is not there (any more): run again") from None
     if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.geteuid():
         raise BrokenStreamError(f"line {line}: a file of stream {stream} is none of this user's own")
     return path

@@ -31,13 +31,15 @@ class Start:
     """Where the tap starts: after the save `serial` of a state of `lineage`, or before any of it (serial 0).
 
     `version` is that of a table which was being read whole when the last run ended, and is gone on with; else None.
-    `bookmark` is the stream's whole entry in the state that the run started from.
+    `bookmark` is the stream's whole entry in the state that the run started from, and `stream` its name there, if it is
+    told: stream maps may give it another one.
     """
 
     lineage: str
     serial: int
     version: int | None = None
     bookmark: Mapping[str, Any] = field(default_factory=dict)
+    stream: str | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ def _read_start(start: Mapping[str, Any]) -> Start:
         serial=_number(start["serial"]),
         version=None if version is None else _number(version),
         bookmark=_mapping(start.get("bookmark") or {}),
+        stream=None if start.get("stream") is None else _text(start["stream"]),
     )
 
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections import deque
+from collections import Counter, deque
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import IO, TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from singer_sdk import Target
-from singer_sdk.exceptions import ConfigValidationError, RecordsWithoutSchemaException
+from singer_sdk.exceptions import ConfigValidationError, MapExpressionError, RecordsWithoutSchemaException
 from singer_sdk.helpers.capabilities import (
     ADD_RECORD_METADATA_CONFIG,
     FLATTENING_CONFIG,
     STREAM_MAPS_CONFIG,
     PluginCapabilities,
 )
-from singer_sdk.mapper import SameRecordTransform
+from singer_sdk.mapper import RemoveRecordTransform, SameRecordTransform
 
 from target_opendental_replica.errors import (
     BrokenStreamError,
@@ -31,7 +31,7 @@ from target_opendental_replica.errors import (
 )
 from target_opendental_replica.loading import AHEAD
 from target_opendental_replica.reader import LineReader
-from target_opendental_replica.rewinding import render_command, rewind, write_rewind
+from target_opendental_replica.rewinding import advise
 from target_opendental_replica.settings import (
     PROPERTIES,
     Settings,
@@ -103,6 +103,8 @@ class TargetOpenDentalReplica(Target):
         self._bookmarks: dict[str, Position] = {}
         self._writes_state = False
         self._stopped_by: int | None = None
+        self.gathered_bytes = 0
+        self._removed: set[str] = set()
         super().__init__(*args, **options)
 
     @cached_property
@@ -137,12 +139,21 @@ class TargetOpenDentalReplica(Target):
         _ = self.crew
         aliases = self._aliases(stream)
         known = {sink.stream_name: sink for sink in self._sinks() if sink.stream_name in aliases}
-        super()._process_schema_message(message_dict)
+        try:
+            super()._process_schema_message(message_dict)
+        except MapExpressionError:
+            raise ConfigError(
+                f"line {self.line}: the stream map of {stream} holds an expression that is none"
+            ) from None
         for name, sink in known.items():
             if self._sinks_active.get(name) is not sink:
                 self._retire(sink)
-        for _, sink in self._routes(stream):
-            sink.progress.origin = stream
+        for stream_map, sink in self._routes(stream):
+            start = sink.facts.start
+            sink.progress.origin = start.stream if start and start.stream else stream
+            if isinstance(stream_map, RemoveRecordTransform):
+                del self._sinks_active[sink.stream_name]
+                self._removed.add(sink.progress.origin)
         self._sinks_to_clear.clear()
 
     def _retire(self, sink: TableSink) -> None:
@@ -156,6 +167,7 @@ class TargetOpenDentalReplica(Target):
             record = self._map(stream_map, message_dict)
             if record is not None:
                 sink.take(message_dict, record)
+        self._send_ready()
 
     def _process_batch_message(self, message_dict: dict[str, Any]) -> None:
         """Take files."""
@@ -171,6 +183,7 @@ class TargetOpenDentalReplica(Target):
                 message_dict["manifest"],
                 version if type(version) is int else None,
             )
+        self._send_ready()
 
     def _process_activate_version_message(self, message_dict: dict[str, Any]) -> None:
         """Make a version the table."""
@@ -206,6 +219,20 @@ class TargetOpenDentalReplica(Target):
 
     # --- states ------------------------------------------------------------------------------------------------------
 
+    def process_lines(self, file_input: IO[str] | None) -> Counter[str]:  # type: ignore[misc]  # marked final
+        """Process the input; however it ends, the states go out whose rows are committed."""
+        try:
+            return super().process_lines(file_input)
+        except (ReplicaError, SystemExit):
+            while self._pending and self._pending[0].is_ready and self._pending[0].is_committed:
+                self._send(self._pending.popleft())
+            raise
+
+    def _send_ready(self) -> None:
+        """Send a state as soon as its rows are committed: the next one may be long in coming."""
+        if self._pending and self._pending[0].is_ready:
+            self._send_states()
+
     def _send_states(self) -> None:
         """Send the newest state whose rows are committed; those before it have nothing to add.
 
@@ -235,7 +262,7 @@ class TargetOpenDentalReplica(Target):
 
     def _find_missing(self) -> dict[str, Position]:
         """Streams of the state that sent nothing, although the destination lacks rows of theirs."""
-        sent = {progress.origin for progress in self._streams}
+        sent = {progress.origin for progress in self._streams} | self._removed
         missing = find_missing(self._bookmarks, self._held.values(), sent)
         if self.settings.adopts_missing_rows:
             for stream, position in missing.items():
@@ -280,14 +307,8 @@ class TargetOpenDentalReplica(Target):
         ahead |= {stream.origin: stream.facts.start.bookmark for stream in behind if stream.facts.start is not None}
         if not ahead:
             return []
-        path = write_rewind(rewind(ahead, self._held.values()), os.environ)
-        return [
-            MissingRowsError(
-                f"{len(ahead)} streams ({_list([*ahead])}): {AHEAD}; take the state back with "
-                f"`{render_command(path, os.environ)}` and run again, or, if you know that the rows are here (another "
-                "target loaded them), run once with on_missing_rows: adopt"
-            )
-        ]
+        way_back = advise(ahead, self._held.values(), os.environ)
+        return [MissingRowsError(f"{len(ahead)} streams ({_list([*ahead])}): {AHEAD}; {way_back}")]
 
     def _log_summary(self) -> None:
         counts = sum((stream.counts for stream in self._streams), Counts())
@@ -301,6 +322,11 @@ class TargetOpenDentalReplica(Target):
         )
 
     # --- streams and their maps --------------------------------------------------------------------------------------
+
+    def flush_all(self) -> None:
+        """Hand over what every stream has gathered: memory is bounded for all of them together."""
+        for sink in self._sinks():
+            sink.flush()
 
     def _sinks(self) -> Iterator[TableSink]:
         return (sink for sink in self._sinks_active.values() if isinstance(sink, TableSink))

@@ -63,6 +63,9 @@ class StreamLoader(Protocol):
     def settle(self, position: Position | None) -> Counts:
         """Merge and commit all that was taken since the last `settle`, together with the position; count its rows."""
 
+    def release(self) -> None:
+        """Free the stream's lock, once all is settled: other runs may write it. The loader is not used any more."""
+
 
 class Session(Protocol):
     """One connection. Errors are of `errors`, and hold no value of a row; RetriableError ones are worth another try."""

@@ -23,7 +23,8 @@ BOOKMARK = Bookmark("Stamp", "2024-01-01T00:00:00", stamp=STAMP)
 
 def announced(**other):
     """The schema with all facts, as a target reads it."""
-    facts = {"table": TABLE.to_dict(), "sent": SENT, "is_exact": False, "start": describe_start(STAMP, BOOKMARK, 3)}
+    start = describe_start("visit", STAMP, BOOKMARK, 3)
+    facts = {"table": TABLE.to_dict(), "sent": SENT, "is_exact": False, "start": start}
     return json.loads(json.dumps(announce(SCHEMA, ["Visit_Num"], Announcement(**facts | other))))
 
 
@@ -37,7 +38,7 @@ def test_the_target_reads_all_of_it():
         ("Note", TABLE.columns[1]),
     ]
     assert found.is_exact
-    assert found.start == Start(STAMP.lineage, STAMP.serial, 3, json.loads(json.dumps(BOOKMARK.to_state())))
+    assert found.start == Start(STAMP.lineage, STAMP.serial, 3, json.loads(json.dumps(BOOKMARK.to_state())), "visit")
 
 
 def test_what_is_not_sent_is_named():
@@ -58,7 +59,7 @@ def test_the_start_stands_on_the_key_as_well():
 @pytest.mark.parametrize(("key", "place"), [(["Note"], "Note"), ([], "Visit_Num"), (None, "Visit_Num")])
 def test_a_mapped_stream_tells_its_start_alone(key, place):
     """What a stream map makes is not the table any more: the start alone; without a key on the first property."""
-    start = describe_start(STAMP, BOOKMARK, None)
+    start = describe_start("visit", STAMP, BOOKMARK, None)
     schema = announce_start(SCHEMA, key, start)
     assert schema[FACTS] == {"start": start}
     assert {name for name, each in schema["properties"].items() if FACTS in each} == {place}
@@ -75,5 +76,5 @@ def test_the_schema_that_the_catalog_has_stays_as_it_is():
 
 def test_a_new_stream_starts_before_everything():
     """No bookmark: the serial is 0 and the entry empty, under the lineage that its first save will have."""
-    start = describe_start(Bookmark().stamp_with("00ff00ff00ff00ff"), Bookmark(), None)
-    assert start == {"lineage": "00ff00ff00ff00ff", "serial": 0, "version": None, "bookmark": {}}
+    start = describe_start("visit", Bookmark().stamp_with("00ff00ff00ff00ff"), Bookmark(), None)
+    assert start == {"stream": "visit", "lineage": "00ff00ff00ff00ff", "serial": 0, "version": None, "bookmark": {}}

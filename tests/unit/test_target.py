@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 from tests.memory_warehouse import MemoryWarehouse
 
-from target_opendental_replica import loading
+from target_opendental_replica import loading, sinks
 from target_opendental_replica.errors import (
     BrokenStreamError,
     ConfigError,
     MissingRowsError,
+    NotFoundError,
     PartialLoadError,
     ReplicaError,
     SchemaRefusedError,
@@ -256,7 +257,9 @@ def test_an_activation_before_its_rows_waits_for_them(run, warehouse):
     run(schema(), record(1))
     activate = {"type": "ACTIVATE_VERSION", "stream": "patient", "version": 7}
     run(schema(), activate, state(patient=1), record(2, version=7))
-    assert (names(warehouse), warehouse.log[-2][0]) == ({2: "x"}, "patient")
+    assert names(warehouse) == {1: "x"}  # no STATE after the row: the tap may have been killed
+    run(schema(), activate, state(patient=1), record(2, version=7), state(patient=2))
+    assert names(warehouse) == {2: "x"}
 
 
 def test_files_are_passed_on_and_removed(run, warehouse, tmp_path):
@@ -279,7 +282,15 @@ def test_files_of_json_lines_are_records(run, warehouse, tmp_path):
     assert names(warehouse) == {1: "a", 2: "NULL"}
 
 
-@pytest.mark.parametrize("url", ["file:///nowhere/at/all.csv", "https://host.example/a.csv", "file:///dev/null", 5])
+def test_a_file_that_is_gone_fails_its_stream(run, warehouse):
+    """The others go on, and its bookmark is held back."""
+    batch = {"type": "BATCH", "stream": "bad", "encoding": {"format": "csv"}, "manifest": ["file:///nowhere/at.csv"]}
+    with pytest.raises(NotFoundError, match="line 2"):
+        run(schema("bad", start(0)), batch, schema("good", start(0)), record(1, stream="good"), state(bad=1, good=1))
+    assert (names(warehouse, "good"), run.states[-1]["bookmarks"]["bad"]) == ({1: "x"}, {})
+
+
+@pytest.mark.parametrize("url", ["https://host.example/a.csv", "file:///dev/null", 5])
 def test_only_files_of_this_user_are_read(run, url):
     """A stream cannot make the target read (and remove) what is no file of its user's."""
     batch = {"type": "BATCH", "stream": "patient", "encoding": {"format": "csv"}, "manifest": [url]}
@@ -464,3 +475,54 @@ def test_a_setting_that_nobody_reads_is_told(run, caplog):
     """A misspelt setting does not pass for the default: a line says what may have been meant."""
     run(schema(), record(1), prot=1)
     assert "setting prot is unknown: did you mean port?" in caplog.text
+
+
+def test_a_stream_that_is_left_is_free(run, warehouse):
+    """Other runs may write a table once this one has gone on to the next; its position needs no lock."""
+    run(
+        schema("a", start(0)),
+        record(1, stream="a"),
+        schema("b", start(0)),
+        record(1, stream="b"),
+        state(a=3, b=4),
+        workers=1,
+    )
+    assert warehouse.log == [("a", 3), ("a", "released"), ("b", 4)]
+    assert {key: held.serial for key, held in warehouse.positions.items()} == {("a", "a1"): 3, ("b", "a1"): 4}
+
+
+def test_a_state_goes_out_without_another(run, warehouse, monkeypatch):
+    """A state whose rows are committed does not wait for the next one, nor for the end, nor for an error."""
+    told = []
+    monkeypatch.setattr(TargetOpenDentalReplica, "process_endofpipe", lambda _self: told.append("end"))
+    monkeypatch.setattr(
+        PendingState, "is_ready", property(lambda self: len([w.exception() for w in self.waits_for]) >= 0)
+    )
+    assert run(schema(start=start(0)), record(1), state(patient=5), record(2)) == [state(patient=5)["value"]]
+    with pytest.raises(BrokenStreamError):
+        run(schema(start=start(5)), record(1), state(patient=6), "broken\n")
+    assert run.states == [state(patient=6)["value"]]
+
+
+def test_a_null_map_drops_a_stream_and_its_files(run, warehouse):
+    """A stream that a map of the target removes makes no table, and its files stop nothing."""
+    batch = {"type": "BATCH", "stream": "patient", "encoding": {"format": "csv"}, "manifest": ["file:///nowhere.csv"]}
+    run(schema(start=start(0)), record(1), batch, state(patient=5), stream_maps={"patient": None})
+    assert (dict(warehouse.tables), warehouse.positions) == ({}, {})
+
+
+def test_a_map_that_is_no_expression_is_told(run):
+    """A broken stream map is the user's setting: one line names the stream."""
+    with pytest.raises(ConfigError, match="stream map of patient"):
+        run(schema(), stream_maps={"patient": {"x": "1+"}})
+
+
+def test_memory_is_bounded_for_all_streams(run, warehouse, monkeypatch):
+    """Streams that come by turns, without a STATE, are handed over before they are too much together."""
+    monkeypatch.setattr(sinks, "_ALL_BUFFERS_BYTES", 100)
+    seen = []
+    monkeypatch.setattr("tests.memory_warehouse.MemoryLoader.load", lambda _self, batch: seen.append(batch.size))
+    streams = [f"s{number}" for number in range(5)]
+    run(*map(schema, streams), *(record(n, stream=stream) for n in range(20) for stream in streams))
+    assert len(seen) > 10
+    assert max(seen) < 100
