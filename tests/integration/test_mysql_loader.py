@@ -1,12 +1,15 @@
 """Rows into an exact replica: merged by key, gathered by version, counted, and committed with their position."""
 
 import re
+import threading
 from dataclasses import replace
 
 import pytest
 from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, position, settings_of
+from tests.wire import Rule, Wire
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
+from target_opendental_replica.errors import ConflictError, UnreachableError
 from target_opendental_replica.mysql.keys import WORTH_IT
 from target_opendental_replica.stream_facts import Start
 from target_opendental_replica.warehouse import Counts
@@ -107,8 +110,9 @@ def test_indexes_wait_for_many_rows_and_are_there_in_the_end(engine, replica):
     loader = replica.open(facts)
     assert keys_of(replica) == wanted
     loader.load(make_many())
-    assert loader.settle(position(1)) == Counts(inserted=MANY)
     assert keys_of(replica) == (["u"] if engine == "InnoDB" else wanted)
+    assert loader.settle(position(1)) == Counts(inserted=MANY)
+    assert keys_of(replica) == wanted
     loader.load(make_many(begin=MANY))
     loader.settle(position(2))
     replica.close()
@@ -127,24 +131,76 @@ def test_indexes_wait_for_many_rows_and_are_there_in_the_end(engine, replica):
     assert replica.notices == []
 
 
-def test_indexes_are_made_after_a_crash(replica):
-    """A first load that was killed leaves a table without them: the next run makes them, rows and position stay."""
+@pytest.mark.parametrize("serial", [None, 1])
+def test_no_position_is_saved_before_the_indexes_are_made(serial, replica):
+    """A reader that holds the table fails its stream, which stays behind and so comes again: then they are made."""
     facts = facts_of(rich_table("InnoDB"), start=START)
-    loader = replica.open(facts)
+    loader = replica.open(facts, lock_wait_seconds=1)
     loader.load(make_many())
-    loader.settle(position(1))
-    replica.sessions.pop()._link.close()
+    with replica.database.engine.connect() as reader:
+        reader.exec_driver_sql("SELECT COUNT(*) FROM t")
+        with pytest.raises(ConflictError, match="table t"):
+            loader.settle(serial and position(serial))
+        with pytest.raises(ConflictError, match="table t"):
+            replica.open(facts, lock_wait_seconds=1)
+        reader.rollback()
     assert keys_of(replica) == ["u"]
-    assert replica.open(facts).held == position(1)
+    loader = replica.open(facts)
+    assert loader.held is None
+    assert keys_of(replica) == ["u", "z", "a", "words"]
+    loader.load(make_many())
+    assert loader.settle(position(1)) == Counts(unchanged=MANY)
+    assert replica.notices == []
+
+
+@pytest.mark.parametrize("is_sent", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("step", ["ADD KEY", "REPLACE INTO _od_load_state"])
+def test_a_kill_while_indexes_wait_loses_none(step, is_sent, replica):
+    """Whatever statement of the settlement is the last: no position without indexes, and the next run makes them."""
+    facts = facts_of(rich_table("InnoDB"), start=START)
+    address = replica.settings.address
+
+    def kill(session):
+        if is_sent:
+            session.server.sendall(session.packet)
+            threading.Event().wait(0.05)
+        replica.ask(f"KILL {session.identity}")
+        session.cut()
+        return True
+
+    rule = Rule(step, kill)
+    with Wire(address.host, address.port, rule) as wire:
+        place = Replica(replica.database, replace(replica.settings, address=replace(address, port=wire.port)))
+        loader = place.open(facts)
+        loader.load(make_many())
+        assert keys_of(replica) == ["u"]
+        with pytest.raises(UnreachableError):
+            loader.settle(position(1))
+        place.close()
+    assert rule.done
+    assert replica.ask("SELECT * FROM _od_load_state") == []
+    assert replica.open(facts).held is None
     assert keys_of(replica) == ["u", "z", "a", "words"]
     assert len(replica.rows("t")) == MANY
     assert replica.notices == []
 
 
-def test_indexes_are_made_without_rows_that_were_not_settled(replica):
-    """A session that ends in the middle makes the indexes, and commits nothing by that."""
+def test_indexes_that_wait_are_made_before_a_version_is_gathered(replica):
+    """Its table is made like the other, and takes its place."""
     loader = replica.open(facts_of(rich_table("InnoDB"), start=START))
     loader.load(make_many())
+    loader.load(make_batch(("Num", "Name", "Code"), (1, "y", 1), version=7))
+    loader.activate(7)
+    loader.settle(position(1))
+    assert keys_of(replica) == ["u", "z", "a", "words"]
+    assert len(replica.rows("t")) == 1
+
+
+def test_rows_that_were_not_settled_do_not_last_while_indexes_wait(replica):
+    """A session that ends in the middle commits nothing; the next one makes the indexes."""
+    facts = facts_of(rich_table("InnoDB"), start=START)
+    replica.open(facts).load(make_many())
     replica.close()
     assert replica.rows("t") == []
+    replica.open(facts)
     assert keys_of(replica) == ["u", "z", "a", "words"]

@@ -109,18 +109,13 @@ class TableLoader:
         self._merge_stage()
         self._activating = version
 
-    def finish(self) -> None:
-        """Make the indexes that a table has not had while it was first filled; all rows of it must be settled."""
-        if self._layout.table in self._lacks_keys:
-            make_keys(self._link, self._layout, self._layout.table)
-            self._lacks_keys.discard(self._layout.table)
-
     def settle(self, position: Position | None) -> Counts:
         """Merge, swap if a version was activated, and commit."""
         self._merge_stage()
         if self._activating is not None:
             self._swap(position)
         else:
+            self._make_waiting()
             self._commit(position)
         counts, self._counts = self._counts, Counts()
         return counts
@@ -146,6 +141,7 @@ class TableLoader:
     def _gather(self, version: int, size: int) -> None:
         """Begin with an empty table for the rows of a version; those of another one are dropped."""
         self._merge_stage()
+        self._make_waiting()  # the table of the version is made like this one
         self._remember(replace(self._entry, gathered=None))
         self._link.run(f"DROP TABLE IF EXISTS {quote(self._gathered)}")
         self._link.run(f"CREATE TABLE {quote(self._gathered)} LIKE {quote(self._layout.table)}")
@@ -261,6 +257,16 @@ class TableLoader:
         return Counts(deleted=self._link.run(render(stage.table, self._layout.key), table=stage.table).affected)
 
     # --- settling -----------------------------------------------------------------------------------------------------
+
+    def _make_waiting(self) -> None:
+        """Make the indexes that the table has not had while it was first filled, which commits its rows.
+
+        No position is saved before: with one the stream might never come again, and the table would stay without them.
+        """
+        if self._layout.table in self._lacks_keys:
+            self._link.commit()
+            make_keys(self._link, self._layout, self._layout.table)
+            self._lacks_keys.discard(self._layout.table)
 
     def _commit(self, position: Position | None) -> None:
         if position is not None:

@@ -56,7 +56,6 @@ class MySQLSession:
         self._settings = settings
         self._closed = closed
         self._link = Link(settings)
-        self._loader: TableLoader | None = None
         self._ledger = Ledger(self._link)
         try:
             self._ledger.create()
@@ -67,7 +66,6 @@ class MySQLSession:
     def open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
         """Lock the stream, and make its table fit."""
         layout = lay_out(facts, self._settings)
-        self._finish()
         self._lock(layout)
         entry = self._recover(layout, self._ledger.read(layout.stream, layout.table))
         fitting = Fitting(self._link, self._ledger, layout, notify)
@@ -78,8 +76,7 @@ class MySQLSession:
         start = facts.start
         held = self._ledger.read_position(layout.stream, start.lineage if start else "")
         self._link.commit()
-        self._loader = TableLoader(self._link, self._ledger, layout, fitted, held)
-        return self._loader
+        return TableLoader(self._link, self._ledger, layout, fitted, held)
 
     def read_positions(self) -> Mapping[tuple[str, str], Position]:
         """Return all that `_od_load_state` holds, by stream and lineage."""
@@ -93,18 +90,11 @@ class MySQLSession:
         self._link.commit()
 
     def close(self) -> None:
-        """Close the connection, after making the indexes that the last table lacks, if it can be done."""
+        """Close the connection; what was not settled is rolled back at once."""
         with suppress(ReplicaError):
-            self._link.run("ROLLBACK")  # what was not settled must not last by an ALTER TABLE
-            self._finish()
+            self._link.run("ROLLBACK")
         self._closed.add(self._link.identity)
         self._link.close()
-
-    def _finish(self) -> None:
-        """Leave the stream before: all of its rows are settled."""
-        loader, self._loader = self._loader, None
-        if loader is not None:
-            loader.finish()
 
     def _lock(self, layout: Layout) -> None:
         """Take the lock of a table, in small steps; it lasts as long as the connection."""
