@@ -493,6 +493,44 @@ class TestSessions:
             other.session._settings = replace_wait
             other.open(NAMES)
 
+    def test_two_sessions_take_turns(self, desk, postgres_database):
+        """A stream that was left is free for another run, table by table, and can be taken up again.
+
+        Nothing stays behind: no stage, and no lock, however often the stream was opened.
+        """
+        with at_desk(postgres_database, lock_wait_seconds=0) as other:
+            for number, (ours, theirs) in enumerate([(desk, other), (other, desk)] * 2):
+                ours.open(NAMES)
+                loader = ours.open(NAMES)
+                load(loader, (number, "a"), (number, "b"))
+                loader.settle(None)
+                with pytest.raises(LockedError):
+                    theirs.open(NAMES)
+                loader.release()
+            assert names(desk) == {0: "b", 1: "b", 2: "b", 3: "b"}
+        assert desk.run("SELECT count(*) FROM pg_class WHERE starts_with(relname, '_od_stage_')") == [(0,)]
+        assert desk.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+
+    def test_what_was_not_settled_does_not_last_by_a_release(self, desk):
+        """Rows without their position would."""
+        loader = desk.open(NAMES)
+        load(loader, (1, "a"))
+        loader.release()
+        assert names(desk) == {}
+
+    def test_a_version_goes_on_after_a_release_but_not_in_anothers_rows(self, desk, postgres_database):
+        """Another run that took its turn in between has dropped the first half: the second one alone is no table."""
+        start = Start(LINEAGE, 0)
+        for number in (1, 2):
+            load(loader := desk.open(NAMES, start=start), (number, "a"), version=7)
+            loader.settle(None)
+            loader.release()
+        with at_desk(postgres_database, lock_wait_seconds=0) as other:
+            load(loader := other.open(NAMES), (9, "z"), version=8)
+            loader.settle(None)
+        with pytest.raises(MissingRowsError, match="version 7"):
+            desk.open(NAMES, start=start)
+
     def test_sessions_that_begin_at_once_make_one_schema(self, postgres_database):
         """Schema and tables of the target's own are created once, and no session fails over it."""
         failures = []

@@ -16,6 +16,8 @@ from target_opendental_replica.postgres.stage import Loading, Stage
 from target_opendental_replica.warehouse import Counts
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from psycopg.sql import Composable, Composed
 
     from target_opendental_replica.batches import Batch
@@ -56,6 +58,16 @@ class Stream:
         return f"stream {self.name}, table {self.schema}.{self.table}"
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a session found for a stream whose lock it holds until `unlock`: a table that fits, versions, position."""
+
+    table: Table
+    versions: Versions
+    held: Position | None
+    unlock: Callable[[], None]
+
+
 @dataclass
 class Destination:
     """A table that takes rows: by COPY into itself where `is_direct`, until too often a key was there already."""
@@ -71,19 +83,9 @@ class Destination:
 class PostgresLoader:
     """A `StreamLoader`. The stream's table has to fit already, and its lock to be held."""
 
-    def __init__(
-        self,
-        connection: Connection,
-        stream: Stream,
-        registry: Registry,
-        *,
-        table: Table,
-        versions: Versions,
-        held: Position | None,
-    ) -> None:
-        self.held = held
+    def __init__(self, connection: Connection, stream: Stream, registry: Registry, found: Found) -> None:
+        self.held, self._versions, self._unlock = found.held, found.versions, found.unlock
         self._connection, self._stream, self._registry = connection, stream, registry
-        self._versions = versions
         self._loading = Loading(connection, stream.name)
         self._stage = Stage(connection, choose_stage(stream.table), stream.wanted)
         self._staged_for: Destination | None = None
@@ -91,8 +93,8 @@ class PostgresLoader:
         self._is_gathering = False
         quoted = statements.qualify(stream.schema, stream.table)
         [(is_filled,)] = connection.execute(statements.is_filled(quoted)).fetchall()
-        is_direct = not is_filled and self._is_as_wanted(table)
-        self._table = Destination(stream.table, quoted, table, is_direct, has_readers=True)
+        is_direct = not is_filled and self._is_as_wanted(found.table)
+        self._table = Destination(stream.table, quoted, found.table, is_direct, has_readers=True)
         self._gathered = self._find_gathered()
 
     def load(self, batch: Batch) -> None:
@@ -138,6 +140,13 @@ class PostgresLoader:
             self._gathered = self._gather(version)
         self._is_gathering = True
         return self._gathered
+
+    def release(self) -> None:
+        """Drop the stage and free the lock; rows that nobody settled are rolled back, as the session's end would."""
+        with translated(self._stream.where):
+            self._connection.rollback()
+            self._stage.drop()
+            self._unlock()
 
     def _note_gathering(self) -> None:
         """Remember for this run what was committed."""

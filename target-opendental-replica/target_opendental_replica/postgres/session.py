@@ -13,7 +13,7 @@ from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import read_table
 from target_opendental_replica.postgres.errors import translated
 from target_opendental_replica.postgres.fitting import Fitting
-from target_opendental_replica.postgres.loader import PostgresLoader, Run, Stream
+from target_opendental_replica.postgres.loader import Found, PostgresLoader, Run, Stream
 from target_opendental_replica.postgres.model import TABLE_VERSION, Table
 from target_opendental_replica.postgres.names import choose_gathered, choose_lock, choose_table
 from target_opendental_replica.postgres.registry import Registry, Versions
@@ -44,6 +44,7 @@ class PostgresSession:
     def __init__(self, connection: Connection, settings: Settings, run: Run) -> None:
         self._connection, self._settings, self._run = connection, settings, run
         self._registry = Registry(connection, settings.schema)
+        self._locks: set[int] = set()
 
     def prepare(self) -> None:
         """Make sure of the schema and the target's own tables."""
@@ -101,7 +102,8 @@ class PostgresSession:
             versions = self._fit_gathered(stream, versions)
         held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
         self._check_start(facts, versions, held)
-        return PostgresLoader(self._connection, stream, self._registry, table=table, versions=versions, held=held)
+        found = Found(table, versions, held, lambda: self._unlock(stream))
+        return PostgresLoader(self._connection, stream, self._registry, found)
 
     def _begin(self, stream: Stream) -> Versions:
         """Begin with nothing, whatever is remembered of a table that someone has dropped."""
@@ -178,12 +180,19 @@ class PostgresSession:
     def _lock(self, stream: Stream) -> None:
         lock = choose_lock(stream.schema, stream.table)
         until = time.monotonic() + self._settings.lock_wait_seconds
-        while not self._try_lock(lock):
+        while lock not in self._locks and not self._try_lock(lock):
             if time.monotonic() >= until:
                 raise LockedError(
                     f"{stream.where}: {self._describe_holder(lock)} writes it: wait for its end, or stop it"
                 )
             time.sleep(_LOCK_STEP)
+        self._locks.add(lock)
+
+    def _unlock(self, stream: Stream) -> None:
+        lock = choose_lock(stream.schema, stream.table)
+        self._connection.execute("SELECT pg_catalog.pg_advisory_unlock(%s)", (lock,))
+        self._connection.commit()
+        self._locks.discard(lock)
 
     def _try_lock(self, lock: int) -> bool:
         [(is_ours,)] = self._connection.execute("SELECT pg_catalog.pg_try_advisory_lock(%s)", (lock,)).fetchall()

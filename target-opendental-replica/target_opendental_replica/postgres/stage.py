@@ -117,6 +117,10 @@ class Stage:
         self._connection.execute(statements.truncate(self.table))
         self.is_filled = self.has_marks = False
 
+    def drop(self) -> None:
+        """Drop it: the next loader of its table makes its own."""
+        self._connection.execute(statements.drop_table(self.table))
+
     def _name_columns(self, columns: Iterable[str]) -> Iterable[str]:
         self._create()
         spare = 0
