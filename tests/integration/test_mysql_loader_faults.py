@@ -258,6 +258,47 @@ def test_a_version_whose_rows_are_not_here_is_refused(replica):
     assert replica.rows("t") == [(1, "one", None), (2, "two", 2)]
 
 
+def test_gathered_rows_that_were_dropped_are_no_longer_counted_on(replica):
+    """A state that goes on with them is refused; one that begins again gathers anew, and neither meets a lack."""
+    facts = facts_of(TABLE, start=START)
+    later = facts_of(TABLE, start=Start("a" * 16, 1, 7))
+    for start in (facts, later):
+        loader = replica.open(facts)
+        loader.load(make_batch(BOTH, (1, "one"), version=7))
+        loader.settle(position(1))
+        replica.ask("DROP TABLE _od_new_t")
+        if start is later:
+            with pytest.raises(MissingRowsError, match="stream t"):
+                replica.open(later)
+            with pytest.raises(MissingRowsError, match="stream t"):
+                replica.open(later)
+        loader = replica.open(facts)
+        version = 7 if start is facts else 8
+        loader.load(make_batch(BOTH, (2, "two"), version=version))
+        loader.activate(version)
+        loader.settle(position(2))
+        assert replica.rows("t") == [(2, "two")]
+        replica.close()
+        replica.ask("DROP TABLE t, _od_tables, _od_load_state")
+
+
+def test_a_state_of_another_lineage_takes_the_gathered_table(replica):
+    """The state that was cut before is refused, and served when it begins again."""
+    loader = replica.open(facts_of(TABLE, start=START))
+    loader.load(make_batch(BOTH, (1, "one"), version=7))
+    loader.settle(position(1))
+    loader = replica.open(facts_of(TABLE, start=Start("b" * 16, 0)))
+    loader.load(make_batch(BOTH, (1, "uno"), version=8))
+    loader.settle(position(1, "b" * 16))
+    with pytest.raises(MissingRowsError, match="stream t"):
+        replica.open(facts_of(TABLE, start=Start("a" * 16, 1, 7)))
+    loader = replica.open(facts_of(TABLE, start=START))
+    loader.load(make_batch(BOTH, (1, "one"), (2, "two"), version=9))
+    loader.activate(9)
+    loader.settle(position(2))
+    assert replica.rows("t") == [(1, "one"), (2, "two")]
+
+
 def test_readers_see_the_old_rows_or_the_new_ones(replica):
     """While versions take each other's place, a reader never meets an empty table, a half one, or none."""
     loader = replica.open(facts_of(TABLE))
@@ -610,6 +651,34 @@ def test_a_second_writer_is_refused(replica):
     second.open_stream(facts_of(replace(TABLE, name="u")), print)
     holder.close()
     second.open_stream(facts_of(TABLE), print)
+
+
+def test_two_sessions_take_turns(replica):
+    """A stream that is released is another session's, and comes back; the first one's other stream stays its own."""
+    facts, other = facts_of(TABLE, start=START), facts_of(replace(TABLE, name="u"))
+    first, second = replica.connect(lock_wait_seconds=1), replica.connect(lock_wait_seconds=1)
+    mine = first.open_stream(facts, print)
+    mine.load(make_batch(BOTH, (1, "one")))
+    mine.settle(position(1))
+    with pytest.raises(LockedError, match="table t"):
+        second.open_stream(facts, print)
+    mine.release()
+    first.open_stream(other, print)
+    theirs = second.open_stream(facts, print)
+    assert theirs.held == position(1)
+    theirs.load(make_batch(BOTH, (2, "two")))
+    theirs.settle(position(2))
+    with pytest.raises(LockedError, match="table t"):
+        first.open_stream(facts, print)
+    theirs.load(make_batch(BOTH, (9, "not settled")))
+    theirs.release()
+    back = first.open_stream(facts, print)
+    assert back.held == position(2)
+    back.load(make_batch(BOTH, (3, "three")))
+    assert back.settle(position(3)) == Counts(inserted=1)
+    assert replica.rows("t") == [(1, "one"), (2, "two"), (3, "three")]
+    with pytest.raises(LockedError, match="table u"):
+        second.open_stream(other, print)
 
 
 def test_a_connection_that_this_run_closed_gives_its_locks_up(replica):

@@ -25,6 +25,7 @@ from target_opendental_replica.mysql.keys import WORTH_IT, defer_keys, make_keys
 from target_opendental_replica.mysql.statements import (
     DISPLACED,
     STAGE,
+    lock_name,
     match,
     own_name,
     render_carry_marked,
@@ -119,6 +120,13 @@ class TableLoader:
             self._commit(position)
         counts, self._counts = self._counts, Counts()
         return counts
+
+    def release(self) -> None:
+        """Free the table's lock; what was not settled is rolled back."""
+        self._link.run("ROLLBACK")
+        self._link.run(f"DROP TEMPORARY TABLE IF EXISTS {STAGE}, {DISPLACED}")
+        self._stage = None
+        self._link.run("SELECT RELEASE_LOCK(%s)", (lock_name(self._link.address.database, self._layout.table),))
 
     # --- where rows go ------------------------------------------------------------------------------------------------
 

@@ -124,12 +124,17 @@ class MySQLSession:
                 raise
 
     def _recover(self, layout: Layout, entry: Entry) -> Entry:
-        """Finish what a crash cut between a swap and its record; the gathered table is gone if the swap was made."""
-        if entry.swapped is None:
+        """Finish what a crash cut between a swap and its record; the gathered table is gone if the swap was made.
+
+        Without a swap somebody dropped it, and its version is forgotten.
+        """
+        if entry.swapped is None and entry.gathered is None:
             return entry
-        gathered = show_create(self._link, own_name("new", layout.table))
-        if gathered is None:
-            entry = replace(entry, active=entry.swapped, gathered=None)
+        is_there = show_create(self._link, own_name("new", layout.table)) is not None
+        if is_there and entry.swapped is None:
+            return entry
+        if not is_there:
+            entry = replace(entry, active=entry.active if entry.swapped is None else entry.swapped, gathered=None)
         entry = replace(entry, swapped=None)
         self._ledger.write(layout.stream, entry)
         self._link.commit()
