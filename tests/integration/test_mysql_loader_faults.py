@@ -1,7 +1,9 @@
 """What goes wrong: values, rogue servers, cut connections, locks, rights and limits; nothing is lost or leaked."""
 
 import contextlib
+import io
 import os
+import pathlib
 import socket
 import struct
 import threading
@@ -125,6 +127,53 @@ def test_rows_that_are_none_are_refused(row, local, replica):
         loader.load(replace(make_batch(BOTH), content=content))
     replica.close()
     assert replica.rows("t") == []
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["load data", "insert"])
+@pytest.mark.parametrize("names", [(), ("Num", "Num"), ("Num", "Name", "Name"), ("Name",), ("Num", "Other")])
+def test_columns_that_are_none_are_refused(names, local, replica):
+    """None at all, one twice, no key, one that nobody knows: with stream and line, before the server is asked."""
+    loader = replica.open(facts_of(TABLE), local_infile=local)
+    for version in (None, 7):
+        with pytest.raises(BrokenStreamError, match="stream t, line 7: rows"):
+            loader.load(make_batch(names, [1] * len(names), version=version, line=7))
+    loader.settle(None)
+    assert replica.rows("t") == []
+    assert replica.tables() == ["_od_load_state", "_od_tables", "t"]
+
+
+@pytest.mark.parametrize("local", [True, False], ids=["load data", "insert"])
+def test_a_file_that_is_gone_or_ends_in_its_first_line_is_told(local, replica, tmp_path):
+    """It was there when the target looked at it: stream and line, and nothing is loaded."""
+    loader = replica.open(facts_of(TABLE), local_infile=local)
+    with pytest.raises(NotFoundError, match="stream t, line 7: its file cannot be read"):
+        loader.load(replace(make_batch(BOTH, line=7), content=tmp_path / "gone.csv"))
+    cut = tmp_path / "cut.csv"
+    cut.write_text('"Num","Na')
+    with pytest.raises(BrokenStreamError, match="stream t, line 7"):
+        loader.load(replace(make_batch(BOTH, line=7), content=cut))
+    with pytest.raises(BrokenStreamError, match="stream t, line 7.*cannot be read to its end"):
+        loader.load(replace(make_batch(BOTH, line=7), content=Stuck(tmp_path)))
+    loader.settle(None)
+    assert replica.rows("t") == []
+
+
+class Stuck(type(pathlib.Path())):
+    """A file on a disk that fails when it is read."""
+
+    def open(self, *_args, **_options):
+        return StuckFile()
+
+
+class StuckFile(io.RawIOBase):
+    def readable(self):
+        return True
+
+    def readline(self, _size=-1):
+        raise OSError(5, "Input/output error")
+
+    def readinto(self, _buffer):
+        raise OSError(5, "Input/output error")
 
 
 # --- UNIQUE keys ------------------------------------------------------------------------------------------------------

@@ -9,9 +9,15 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from target_opendental_replica.errors import BrokenStreamError, ReplicaError, StoreError, ValueRefusedError
+from target_opendental_replica.errors import (
+    BrokenStreamError,
+    NotFoundError,
+    ReplicaError,
+    StoreError,
+    ValueRefusedError,
+)
 from target_opendental_replica.mysql.csv_rows import read_rows, skip_names
 from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.statements import render_insert, render_load, render_row
@@ -45,6 +51,15 @@ class Place:
         where = f", column {column}" if column else ""
         return f"stream {self.stream}{where}, {self.batch.locate(row)}"
 
+    def open(self) -> BinaryIO:
+        """Open the rows' CSV; NotFoundError where its file is gone or closed to this user."""
+        try:
+            return self.batch.open()
+        except OSError as error:
+            raise NotFoundError(
+                f"{self.say(None)}: its file cannot be read ({error.strerror}): tap and target must run on one machine"
+            ) from None
+
 
 def take(
     link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]] = (), *, replaces: bool = True
@@ -71,14 +86,18 @@ def read_counts(answer: Answer) -> tuple[int, int, int]:
 
 
 def _load(link: Link, place: Place, table: str, unsent: Sequence[Mapping[str, Any]], *, replaces: bool) -> int | None:
-    with place.batch.open() as content:
-        skip_names(content)
+    with place.open() as content:
         try:
+            skip_names(content)
             answer = link.load(
                 lambda file: render_load(file, table, place.slots, unsent, replaces=replaces), content, table=table
             )
         except BrokenStreamError as error:
             raise BrokenStreamError(f"{place.say(None)}: {error}") from None
+        except ValueError:
+            raise _broken(place, None) from None
+        except OSError as error:
+            raise _unreadable(place, error) from None
     records, _, skipped = read_counts(answer)
     if skipped and not replaces:
         return None
@@ -131,13 +150,19 @@ def _read(place: Place) -> Iterator[list[str | None]]:
     numbers = count(1)
     number = 1
     try:
-        with place.batch.open() as content:
+        with place.open() as content:
             for number, values in zip(numbers, read_rows(content), strict=False):
                 if len(values) != len(place.slots):
                     raise _broken(place, number)
                 yield values
     except ValueError:
         raise _broken(place, number + 1) from None
+    except OSError as error:
+        raise _unreadable(place, error) from None
+
+
+def _unreadable(place: Place, error: OSError) -> BrokenStreamError:
+    return BrokenStreamError(f"{place.say(None)}: a file of rows cannot be read to its end: {error.strerror}")
 
 
 def _broken(place: Place, row: int | None) -> BrokenStreamError:

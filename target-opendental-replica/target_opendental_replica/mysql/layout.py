@@ -20,6 +20,7 @@ from target_opendental_replica.warehouse import PREFIX
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from target_opendental_replica.batches import Batch
     from target_opendental_replica.mysql.columns import Slot
     from target_opendental_replica.settings import Settings
     from target_opendental_replica.stream_facts import StreamFacts
@@ -72,13 +73,25 @@ class Layout:
         text = f"{render_create_table(self.facts)}\n{'drop' if self.drops else 'keep'}"
         return hashlib.sha256(text.encode()).hexdigest()
 
-    def match(self, columns: Sequence[str]) -> tuple[Slot, ...]:
-        """Return the slots of a batch's columns; BrokenStreamError for one that the stream does not have."""
+    def match(self, batch: Batch) -> tuple[Slot, ...]:
+        """Return the slots of a batch's columns.
+
+        BrokenStreamError for no column, one twice, one that the stream does not have, or a key that is not whole.
+        """
         known = {**self.slots, DELETED_AT: deleted_slot()}
-        unknown = [name for name in columns if name not in known]
-        if unknown:
-            raise BrokenStreamError(f"stream {self.stream}: rows have columns that its SCHEMA does not have")
-        return tuple(known[name] for name in columns)
+        slots = tuple(known[name] for name in batch.columns if name in known)
+        names = {slot.column for slot in slots}
+        if not batch.columns:
+            fault = "rows come without the names of their columns"
+        elif len(slots) < len(batch.columns):
+            fault = "rows have columns that its SCHEMA does not have"
+        elif len(names) < len(slots):
+            fault = "rows have a column twice"
+        elif not names.issuperset(self.key):
+            fault = "rows come without a column of their key"
+        else:
+            return slots
+        raise BrokenStreamError(f"stream {self.stream}, {batch.locate(None)}: {fault}")
 
     def unsent(self, slots: Sequence[Slot], kept: Sequence[Mapping[str, Any]]) -> tuple[Mapping[str, Any], ...]:
         """Return the facts of the table's columns that are not among the slots, `kept` ones included."""

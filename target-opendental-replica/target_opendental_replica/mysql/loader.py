@@ -95,7 +95,7 @@ class TableLoader:
 
     def load(self, batch: Batch) -> None:
         """Take a batch."""
-        slots = self._layout.match(batch.columns)
+        slots = self._layout.match(batch)
         place = bulk.Place(self._layout.stream, batch, slots)
         table = self._destination(batch.version, batch.size)
         if not self._take_directly(place, table):
