@@ -187,12 +187,6 @@ class TestMerge:
         assert loader.settle(None) == Counts(updated=2)
         assert names(desk) == {1: "A", 2: "B", 3: "c"}
 
-    def test_a_batch_that_lacks_a_property_means_null(self, desk, loader):
-        """As with stock: what is not in the record is NULL afterwards."""
-        load(loader, (1,), properties={"id": INTEGER})
-        loader.settle(None)
-        assert names(desk) == {1: None, 2: "b", 3: "c"}
-
 
 class TestVersions:
     """Whole tables, gathered and activated."""

@@ -110,6 +110,54 @@ def test_a_broken_file_is_found(desk, text, kind, place):
     assert "\n" not in str(refused.value)
 
 
+CUT = '"id","name","fee"\n1,"a",100\n2,"b",12345\n'
+FEES = NAMES | {"fee": NUMBER}
+
+
+@pytest.mark.parametrize("is_direct", [True, False])
+def test_a_file_that_is_cut_anywhere_is_never_stored(desk, is_direct):
+    """In a number, in a NULL, in a quote, between rows' parts: the rows before the cut are not stored either.
+
+    The control: the server by itself takes the cut number for a whole one.
+    """
+    columns = ("id", "name", "fee")
+    loader = desk.open(FEES)
+    if not is_direct:
+        loader.load(csv('"id","name","fee"\n9,"z",9\n', columns))
+        loader.settle(None)
+    before = desk.rows("id, name, fee")
+    whole_rows = [number for number, each in enumerate(CUT, start=1) if each == "\n"]
+    for end in range(len(CUT)):
+        if end not in whole_rows:
+            with pytest.raises(BrokenStreamError, match="line 7"):
+                desk.open(FEES).load(csv(CUT[:end], columns))
+            desk.again()
+    assert desk.rows("id, name, fee") == before
+    with desk.session._connection as connection, connection.cursor() as cursor:
+        with cursor.copy("COPY raw.patient (id, name, fee) FROM STDIN (FORMAT csv, HEADER)") as copying:
+            copying.write(CUT[:-3])
+        assert (2, "b", 123) in cursor.execute("SELECT id, name, fee FROM raw.patient").fetchall()
+
+
+UNNAMED = [
+    ("", (), "without its first line"),
+    ('"id","id"\n1,2\n', ("id", "id"), "names a column twice"),
+    ('"id"\n1\n', ("id",), "lacks 'name'"),
+]
+
+
+@pytest.mark.parametrize(("text", "columns", "words"), UNNAMED)
+def test_a_file_whose_first_line_is_not_as_it_must_be(desk, text, columns, words):
+    """Empty, a column twice, or one that is not there, over whose values NULL would be written: nothing is stored."""
+    loader = desk.open(NAMES)
+    loader.load(batch(NAMES, [(1, "a")]))
+    loader.settle(None)
+    with pytest.raises(BrokenStreamError, match=f"stream patient, line 7: .*{words}"):
+        loader.load(csv(text, columns))
+    loader.settle(None)
+    assert desk.rows("id, name") == [(1, "a")]
+
+
 def test_the_servers_own_words_would_give_a_value_away(desk):
     """The control: PostgreSQL's error for the same file quotes it."""
     desk.open(NAMES)

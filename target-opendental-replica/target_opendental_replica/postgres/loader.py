@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from target_opendental_replica.errors import BrokenStreamError
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.activation import Activation
 from target_opendental_replica.postgres.catalog import read_table
@@ -98,7 +99,11 @@ class PostgresLoader:
         self._gathered = self._find_gathered()
 
     def load(self, batch: Batch) -> None:
-        """Take a batch: into the table itself while no row can be there twice, else into the stage."""
+        """Take a batch: into the table itself while no row can be there twice, else into the stage.
+
+        Raises BrokenStreamError for one that names a column twice, or not every property: rows are merged whole.
+        """
+        self._check_columns(batch)
         with translated(self._stream.where):
             destination = self._choose(batch.version)
             if self._staged_for is not destination:
@@ -131,6 +136,17 @@ class PostgresLoader:
         self._note_gathering()
         counts, self._counts = self._counts, Counts()
         return counts
+
+    def _check_columns(self, batch: Batch) -> None:
+        place = f"stream {self._stream.name}, {batch.locate(None)}"
+        if not batch.columns:
+            raise BrokenStreamError(f"{place}: a file of rows without its first line, which names the columns")
+        if len(set(batch.columns)) < len(batch.columns):
+            raise BrokenStreamError(f"{place}: the first line of its file names a column twice")
+        if lacking := [name for name in self._stream.wanted.source if name not in batch.columns]:
+            raise BrokenStreamError(
+                f"{place}: its file lacks {lacking[0]!r}, which the SCHEMA has: NULL would be written over its values"
+            )
 
     def _choose(self, version: int | None) -> Destination:
         if version is None or not self._versions.is_newer(version):
@@ -193,7 +209,7 @@ class PostgresLoader:
     def _fits_directly(self, destination: Destination, batch: Batch) -> bool:
         """Not behind rows that are staged: the last row of a key counts."""
         is_free = destination.is_direct and self._staged_for is not destination
-        return is_free and self._stream.wanted.source.keys() >= set(batch.columns)
+        return is_free and self._stream.wanted.source.keys() == set(batch.columns)
 
     def _copy(self, destination: Destination, batch: Batch, values: dict[str, object]) -> bool:
         rows = self._loading.copy_direct(

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import errors as refusals
 from psycopg.sql import Identifier
 
-from target_opendental_replica.errors import NotFoundError
+from target_opendental_replica.errors import BrokenStreamError, NotFoundError
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.connection import savepoint
 from target_opendental_replica.postgres.errors import translate_copy
@@ -29,6 +29,10 @@ _CHUNK = 262_144
 _READERS_WAIT = "200ms"
 
 
+class CutError(Exception):
+    """Rows that do not end with a newline."""
+
+
 class Loading:
     """COPY of one stream's batches."""
 
@@ -43,6 +47,10 @@ class Loading:
                 return self._send(statement, content)
         except refusals.UniqueViolation:
             raise
+        except CutError:
+            raise BrokenStreamError(
+                f"stream {self._stream}, {batch.locate(None)}: rows end in the middle of one"
+            ) from None
         except psycopg.Error as error:
             raise translate_copy(error, name, batch, self._stream) from None
         except OSError as error:
@@ -52,10 +60,14 @@ class Loading:
             ) from None
 
     def _send(self, statement: Composed, content: BinaryIO) -> int:
-        cursor = self._connection.cursor()
+        """Send the rows. The server takes a cut number for a whole one, so their end is looked at before it is told."""
+        cursor, last = self._connection.cursor(), b""
         with cursor.copy(statement) as copying:
             while chunk := content.read(_CHUNK):
                 copying.write(chunk)
+                last = chunk[-1:]
+            if last != b"\n":
+                raise CutError
         return cursor.rowcount
 
     def copy_direct(
