@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LONGEST_IDENTIFIER = 64
+# https://mariadb.com/docs/server/reference/sql-structure/sql-language-structure/identifier-names
+_SPACES = frozenset(" \t\n\v\f\r")
+_LAST_CHARACTER = "\uffff"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?", re.ASCII)
@@ -32,8 +36,10 @@ _INDEX_KINDS = {
 
 def quote(identifier: str) -> str:
     """A name in backticks, whatever it contains; refuses what MySQL cannot store as a name."""
-    if not identifier or "\0" in identifier or identifier.endswith(" "):
+    if not identifier or "\0" in identifier or identifier[-1] in _SPACES:
         raise IdentifierError(f"{identifier!r} cannot be a name in MySQL: empty, with a NUL, or ending in a space")
+    if max(identifier) > _LAST_CHARACTER or _SURROGATE.search(identifier):
+        raise IdentifierError(f"{identifier!r} cannot be a name in MySQL: it has a character beyond U+FFFF (utf8mb3)")
     if len(identifier) > LONGEST_IDENTIFIER:
         raise IdentifierError(f"{identifier!r} cannot be a name in MySQL: over {LONGEST_IDENTIFIER} characters")
     return "`" + identifier.replace("`", "``") + "`"

@@ -152,25 +152,22 @@ def test_a_file_that_is_gone_or_ends_in_its_first_line_is_told(local, replica, t
     cut.write_text('"Num","Na')
     with pytest.raises(BrokenStreamError, match="stream t, line 7"):
         loader.load(replace(make_batch(BOTH, line=7), content=cut))
-    with pytest.raises(BrokenStreamError, match="stream t, line 7.*cannot be read to its end"):
-        loader.load(replace(make_batch(BOTH, line=7), content=Stuck(tmp_path)))
+    with pytest.raises(BrokenStreamError, match=r"stream t, line 7.*cannot be read to its end"):
+        loader.load(replace(make_batch(BOTH, line=7), content=_Stuck(tmp_path)))
     loader.settle(None)
     assert replica.rows("t") == []
 
 
-class Stuck(type(pathlib.Path())):
+class _Stuck(type(pathlib.Path())):
+    def open(self, *_args, **_options):
+        return _StuckFile()
+
+
+class _StuckFile(io.RawIOBase):
     """A file on a disk that fails when it is read."""
 
-    def open(self, *_args, **_options):
-        return StuckFile()
-
-
-class StuckFile(io.RawIOBase):
     def readable(self):
         return True
-
-    def readline(self, _size=-1):
-        raise OSError(5, "Input/output error")
 
     def readinto(self, _buffer):
         raise OSError(5, "Input/output error")

@@ -13,6 +13,7 @@ from tap_opendental.discovery.knowledge import load_knowledge
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
 from target_opendental_replica.errors import (
     ConfigError,
+    ExitCode,
     IdentifierError,
     SchemaRefusedError,
     UnknownTypeError,
@@ -281,6 +282,33 @@ def test_what_cannot_be_a_replica_is_refused(facts, error, replica):
     with pytest.raises(error):
         replica.open(facts)
     assert replica.tables() == ["_od_load_state", "_od_tables"]
+
+
+@pytest.mark.parametrize("name", ["tooth \U0001f9b7", "t\t", "t\n", "t\v", "t\f", "t\r", "t ", "\ud83e", "x" * 65, ""])
+def test_a_name_that_the_server_does_not_take_is_refused(name, replica):
+    """As table, column or index: with the stream, before anything is made, and by its own class."""
+    column = Column(name, "int(11)", default="NULL")
+    for table in (
+        replace(TABLE, name=name),
+        replace(TABLE, columns=(NUM, NAME, column)),
+        replace(TABLE, indexes=(Index(name, (IndexColumn("Name"),)),)),
+    ):
+        with pytest.raises(IdentifierError, match="stream") as refused:
+            replica.open(facts_of(table))
+        assert repr(table.name) in str(refused.value) or "stream t:" in str(refused.value)
+        assert refused.value.exit_code == ExitCode.CONFIG
+    assert replica.tables() == ["_od_load_state", "_od_tables"]
+
+
+def test_names_that_the_server_takes_are_not_refused(replica):
+    """The control: the last character of utf8mb3, other spaces at the end, a space at the begin."""
+    for number, name in enumerate((" t", "t\uffff", "t\u00a0", "t\u3000", "t\x1c", "t\x7f")):
+        column = Column(name, "int(11)", default="NULL")
+        table = Table(f"{name}", (NUM, column), ("Num",), (Index(name, (IndexColumn(name),)),), engine="InnoDB")
+        loader = replica.open(facts_of(table))
+        loader.load(make_batch(table.column_names, (1, number)))
+        assert loader.settle(None) == Counts(inserted=1)
+        assert replica.rows(name) == [(1, number)]
 
 
 def test_hostile_names_stay_names(replica):

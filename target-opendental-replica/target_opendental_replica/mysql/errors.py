@@ -14,6 +14,7 @@ from target_opendental_replica.errors import (
     AccessDeniedError,
     ConfigError,
     ConflictError,
+    IdentifierError,
     NotFoundError,
     ReplicaError,
     StoreError,
@@ -65,6 +66,10 @@ _NO_TLS = (
         "ssl_required, which ask for it"
     ),
 )
+_NO_NAME = (
+    IdentifierError,
+    "the server at {at} takes no such name of a table, column or index{where} (error {code}): leave it out",
+)
 _MEANINGS: dict[int, tuple[type[ReplicaError], str]] = {
     **dict.fromkeys((CR.CR_CONN_HOST_ERROR, CR.CR_CONNECTION_ERROR, 1040, 1203, 1226), _UNREACHABLE),
     # Lost, closed or killed; the server shuts down; the client and the server no longer understand each other.
@@ -84,6 +89,7 @@ _MEANINGS: dict[int, tuple[type[ReplicaError], str]] = {
     **dict.fromkeys((1021, 1114, 1026, 1041, 1037), _FULL),
     **dict.fromkeys((1153, 1301), _PACKET),
     1049: (NotFoundError, "database {database!r} does not exist at {at}: create it, or check setting database"),
+    **dict.fromkeys((1059, 1102, 1103, 1166, 1280), _NO_NAME),
     CR.CR_SSL_CONNECTION_ERROR: _NO_TLS,
 }
 # "Got error 28 ..." of an engine, "(Errcode: 28 ...)" of the server: the system's number for a full disk.

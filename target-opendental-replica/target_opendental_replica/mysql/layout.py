@@ -13,7 +13,7 @@ from target_opendental_replica.mysql.columns import (
     describe_table,
     make_slot,
 )
-from target_opendental_replica.statements import render_create_table
+from target_opendental_replica.statements import quote, render_create_table
 from target_opendental_replica.stream_facts import DELETED_AT
 from target_opendental_replica.warehouse import PREFIX
 
@@ -140,6 +140,7 @@ def _exact_table(facts: StreamFacts) -> Mapping[str, Any] | None:
 
 
 def _require_sound(layout: Layout) -> None:
+    quote(layout.table)
     if layout.table.lower().startswith(PREFIX):
         raise ConfigError(f"stream {layout.stream}: tables of the target's own begin with {PREFIX}: leave it out")
     sent = {slot.column for slot in layout.slots.values()}

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from target_opendental_replica.errors import LockedError, MissingRowsError, ReplicaError
+from target_opendental_replica.errors import IdentifierError, LockedError, MissingRowsError, ReplicaError, name_stream
 from target_opendental_replica.mysql.connection import Link
 from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.fitting import Fitting, show_create
@@ -65,6 +65,12 @@ class MySQLSession:
 
     def open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
         """Lock the stream, and make its table fit."""
+        try:
+            return self._open_stream(facts, notify)
+        except IdentifierError as error:
+            raise name_stream(error, facts.stream) from None
+
+    def _open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
         layout = lay_out(facts, self._settings)
         self._lock(layout)
         entry = self._recover(layout, self._ledger.read(layout.stream, layout.table))
