@@ -282,7 +282,6 @@ class TestConnections:
             ({"database": "no_such_database"}, (NotFoundError, AccessDeniedError), "database|login"),
             ({"port": 1}, UnreachableError, "check host, port"),
             ({"tls": Tls(required=True)}, UnreachableError, "encrypted"),
-            ({"tls": Tls(ca=__file__)}, UnreachableError, "encrypted"),
         ],
     )
     def test_a_connection_that_is_not_made(self, postgres_database, change, kind, words):

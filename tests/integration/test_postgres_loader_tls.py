@@ -12,7 +12,7 @@ from tests.postgres_loading import settings_for
 from opendental_analyze.sandbox.account import choose_account
 from opendental_analyze.sandbox.databases import postgres_root
 from opendental_analyze.sandbox.ports import LOOPBACK
-from target_opendental_replica.errors import UnreachableError
+from target_opendental_replica.errors import ConfigError, UnreachableError
 from target_opendental_replica.postgres import PostgresWarehouse
 from target_opendental_replica.settings import Tls
 
@@ -78,6 +78,26 @@ def connect(database, tls):
         return session._connection.pgconn.ssl_in_use
     finally:
         session.close()
+
+
+def test_a_server_without_tls_is_refused(postgres_database, trusted):
+    """ssl_ca asks for it."""
+    with pytest.raises(UnreachableError, match="no encrypted connection"):
+        connect(postgres_database, Tls(ca=trusted))
+
+
+def test_a_key_that_others_may_read_is_named(postgres_database, show, ca, tmp_path):
+    """Libpq refuses it; the control is the same key for this user alone."""
+    show(ca.issue_cert(LOOPBACK))
+    client, certificate, key = ca.issue_cert("client@example.org"), tmp_path / "cert.pem", tmp_path / "key.pem"
+    client.cert_chain_pems[0].write_to_path(certificate)
+    client.private_key_pem.write_to_path(key)
+    tls = Tls(cert=str(certificate), key=str(key), required=True)
+    key.chmod(0o644)
+    with pytest.raises(ConfigError, match=r"ssl_key .* chmod 600"):
+        connect(postgres_database, tls)
+    key.chmod(0o600)
+    assert connect(postgres_database, tls)
 
 
 def test_the_right_server_is_written_encrypted(postgres_database, show, ca, trusted):

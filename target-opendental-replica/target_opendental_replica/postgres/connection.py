@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from target_opendental_replica.errors import UnreachableError
+from target_opendental_replica.errors import ConfigError, UnreachableError
 from target_opendental_replica.postgres.errors import translate_login, translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from target_opendental_replica.settings import Address, Settings, Tls
 
@@ -78,7 +79,30 @@ def _arguments(address: Address) -> dict[str, Any]:
     }
 
 
+def check_tls(tls: Tls) -> None:
+    """Load the files of the settings; ConfigError names the first that does not load. libpq passes over some."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls.ca:
+        _try_file("ssl_ca", lambda: context.load_verify_locations(tls.ca))
+    if tls.cert and tls.key:
+        certificate, key = tls.cert, tls.key
+        _try_file("ssl_cert", lambda: context.load_verify_locations(certificate))
+        # A key behind a password is refused: nobody is there to be asked for it.
+        _try_file("ssl_key", lambda: context.load_cert_chain(certificate, key, password=""))
+
+
+def _try_file(setting: str, load: Callable[[], None]) -> None:
+    try:
+        load()
+    except ssl.SSLError as error:
+        why = "not the key of ssl_cert" if error.reason == "KEY_VALUES_MISMATCH" else "bad content"
+        raise ConfigError(f"{setting}: not a readable PEM file ({why})") from None
+    except OSError as error:
+        raise ConfigError(f"{setting}: not a readable PEM file ({error.strerror})") from None
+
+
 def _tls_arguments(tls: Tls) -> dict[str, str]:
+    check_tls(tls)
     certificate = {"sslcert": tls.cert, "sslkey": tls.key} if tls.cert and tls.key else {}
     if tls.ca:
         return {"sslmode": "verify-full", "sslrootcert": tls.ca, **certificate}

@@ -11,6 +11,7 @@ import psycopg
 from target_opendental_replica.errors import (
     AccessDeniedError,
     BrokenStreamError,
+    ConfigError,
     ConflictError,
     NotFoundError,
     ReplicaError,
@@ -29,9 +30,37 @@ UNIQUE_VIOLATION, LOCK_NOT_AVAILABLE = "23505", "55P03"
 _CANCELED = "57014"
 _BROKEN_CSV = "22P04"
 # The server's words on a login that failed come without a SQLSTATE (libpq keeps it to itself).
-_REFUSED_LOGIN = re.compile(r"authentication failed|no pg_hba\.conf entry|role .* (does not exist|is not permitted)")
-_NO_RIGHT = re.compile(r"permission denied for database")
-_NO_DATABASE = re.compile(r"database .* does not exist")
+_LOGINS: tuple[tuple[str, type[ReplicaError], str], ...] = (
+    (
+        r"authentication failed|no pg_hba\.conf entry|role .* (does not exist|is not permitted)",
+        AccessDeniedError,
+        "the server refused the login: check user, password and pg_hba.conf",
+    ),
+    (
+        r"permission denied for database",
+        AccessDeniedError,
+        "the user may not connect to the database: GRANT CONNECT on it",
+    ),
+    (
+        r"database .* does not exist",
+        NotFoundError,
+        "the database is not there: create it, or correct the setting database",
+    ),
+    (
+        r"private key file",
+        ConfigError,
+        "the file of ssl_key is refused, since others may read it: chmod 600, and owned by the user of this run",
+    ),
+    (
+        r"certificate|SSL",
+        UnreachableError,
+        "no encrypted connection: check ssl_ca, ssl_cert and the server's own",
+    ),
+)
+_NOT_MADE: tuple[type[ReplicaError], str] = (
+    UnreachableError,
+    "no connection: check host, port and that the server runs",
+)
 
 # By SQLSTATE, or by its class of two letters (https://www.postgresql.org/docs/current/errcodes-appendix.html).
 _KINDS: dict[str, tuple[type[ReplicaError], str]] = {
@@ -101,15 +130,8 @@ def translate_login(error: psycopg.Error, server: str) -> ReplicaError:
     words = str(error)
     if error.sqlstate or isinstance(error, psycopg.ProgrammingError):
         return translate(error, server)
-    if _REFUSED_LOGIN.search(words):
-        return AccessDeniedError(f"{server}: the server refused the login: check user, password and pg_hba.conf")
-    if _NO_RIGHT.search(words):
-        return AccessDeniedError(f"{server}: the user may not connect to the database: GRANT CONNECT on it")
-    if _NO_DATABASE.search(words):
-        return NotFoundError(f"{server}: the database is not there: create it, or correct the setting database")
-    if "certificate" in words or "SSL" in words:
-        return UnreachableError(f"{server}: no encrypted connection: check ssl_ca, ssl_cert and the server's own")
-    return UnreachableError(f"{server}: no connection: check host, port and that the server runs")
+    kind, told = next(((kind, told) for pattern, kind, told in _LOGINS if re.search(pattern, words)), _NOT_MADE)
+    return kind(f"{server}: {told}")
 
 
 def translate_copy(error: psycopg.Error, table: str, batch: Batch, stream: str) -> ReplicaError:

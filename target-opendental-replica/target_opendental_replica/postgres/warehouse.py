@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING
 
 from target_opendental_replica.errors import ConfigError
-from target_opendental_replica.postgres.connection import connect
+from target_opendental_replica.postgres.connection import check_tls, connect
 from target_opendental_replica.postgres.loader import Run
 from target_opendental_replica.postgres.names import check
 from target_opendental_replica.postgres.rendering import choose_render
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class PostgresWarehouse:
-    """A `Warehouse`: the tables that stock target-postgres would make, in one schema of a PostgreSQL database."""
+    """A `Warehouse`: the tables that stock target-postgres would make, in one schema of a PostgreSQL database.
+
+    Raises ConfigError for settings that contradict each other, and for files of TLS that do not load.
+    """
 
     def __init__(self, settings: Settings) -> None:
         if not settings.hard_delete and not settings.adds_metadata:
@@ -28,6 +31,7 @@ class PostgresWarehouse:
                 "hard_delete: false marks rows in _sdc_deleted_at, which add_record_metadata: false forbids"
             )
         check(settings.schema, "setting default_target_schema")
+        check_tls(settings.address.tls)
         self._settings, self._run = settings, Run(round(time.time() * 1000))
 
     def connect(self) -> PostgresSession:
