@@ -47,7 +47,7 @@ class MySQLWarehouse:
 
 
 class MySQLSession:
-    """Implements `warehouse.Session`: one connection, which holds the locks of the streams that it opened.
+    """Implements `warehouse.Session`: one connection, which holds locks of the streams that it opened and has not released.
 
     `closed` are the connections that this run has closed: the server may not have noticed, and lets them hold locks.
     """
@@ -103,7 +103,7 @@ class MySQLSession:
         self._link.close()
 
     def _lock(self, layout: Layout) -> None:
-        """Take the lock of a table, in small steps; it lasts as long as the connection."""
+        """Take the lock of a table, in small steps; it lasts until it is released, or as long as the connection."""
         name = lock_name(self._settings.address.database, layout.table)
         end = time.monotonic() + self._settings.lock_wait_seconds
         while True:
