@@ -47,7 +47,7 @@ class MySQLWarehouse:
 
 
 class MySQLSession:
-    """Implements `warehouse.Session`: one connection, which holds locks of the streams that it opened and has not released.
+    """Implements `warehouse.Session`: one connection, which holds the lock of each stream that is open on it.
 
     `closed` are the connections that this run has closed: the server may not have noticed, and lets them hold locks.
     """
