@@ -156,10 +156,17 @@ class Loading:
         try:
             if self._unsettled:
                 self._settle(None)
-            if loader := self._loaders.pop(self._stream, None):
-                loader.release()
         except ReplicaError as error:
             self._give_up(self._stream, error)
+        if loader := self._loaders.pop(self._stream, None):
+            self._release(loader)
+
+    def _release(self, loader: StreamLoader) -> None:
+        """Free a stream of which all is settled; where that fails, the lock ends with the session."""
+        try:
+            loader.release()
+        except ReplicaError:
+            self.close()
 
     def _settle(self, position: Position | None) -> None:
         stream = self._at_hand

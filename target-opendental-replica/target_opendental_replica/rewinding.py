@@ -62,13 +62,16 @@ def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Pa
 
 
 def advise(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position], environment: Mapping[str, str]) -> str:
-    """Say how the state is taken back, or adopted."""
-    path = write_rewind(rewind(ahead, held), environment)
+    """Say how the state is taken back, or adopted, which does not help where rows of a cut version are missing."""
+    positions = [*held]
+    path = write_rewind(rewind(ahead, positions), environment)
     how = f"`{render_command(path, environment)}`" if path else "`meltano state` (there is no place for a file of it)"
-    return (
-        f"take the state back with {how} and run again, or, if you know that the rows are here (another target loaded "
-        "them), run once with on_missing_rows: adopt"
+    serials = {position.lineage: position.serial for position in positions}
+    may_adopt = all(serials.get(str(e.get("lineage")), 0) < int(e.get("serial") or 0) for e in ahead.values())
+    adopt = (
+        ", or, if you know that the rows are here (another target loaded them), run once with on_missing_rows: adopt"
     )
+    return f"take the state back with {how} and run again{adopt if may_adopt else ''}"
 
 
 def render_command(path: Path, environment: Mapping[str, str]) -> str:

@@ -1,9 +1,12 @@
 """The state that takes a stream back, as `meltano state merge` lays it over the one that is there."""
 
+import json
+
 import pytest
 
+from target_opendental_replica import rewinding
 from target_opendental_replica.positions import Position
-from target_opendental_replica.rewinding import rewind
+from target_opendental_replica.rewinding import advise, rewind
 
 
 def merge(source, destination):
@@ -49,3 +52,25 @@ def test_a_plain_merge_would_fail():
     """The control: a mapping over a null, as the held bookmark has it, cannot be merged."""
     with pytest.raises((AttributeError, TypeError)):
         merge({"visit": {"position": {"table": {"rows": 1}}}}, {"visit": {"position": None}})
+
+
+@pytest.mark.parametrize(("held", "adopt"), [(1, True), (2, False), (3, False)])
+def test_adopting_is_offered_where_it_helps(tmp_path, held, adopt):
+    """Where the destination stands at the state, and rows of a cut version are gone, only reading them again helps."""
+    environment = {"MELTANO_PROJECT_ROOT": str(tmp_path)}
+    (tmp_path / ".meltano").mkdir()
+    said = advise({"visit": {"lineage": "a1", "serial": 2}}, [Position("a1", held, {"value": 1})], environment)
+    assert ("on_missing_rows" in said, "meltano state merge" in said) == (adopt, True)
+    [path] = (tmp_path / ".meltano").iterdir()
+    entry = json.loads(path.read_text())["singer_state"]["bookmarks"]["visit"]
+    assert entry == {"lineage": None, "serial": None, **({"value": 1} if held < 2 else {})}
+
+
+def test_no_place_for_the_file_is_no_other_error(monkeypatch):
+    """Where nothing can be written, the refusal is still told."""
+    monkeypatch.setattr(rewinding.os, "open", refuse)
+    assert "no place for a file" in advise({"visit": {"lineage": "a1", "serial": 2}}, [], {})
+
+
+def refuse(*_arguments):
+    raise PermissionError
