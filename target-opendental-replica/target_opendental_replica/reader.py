@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, TextIO
 import msgspec
 from singer_sdk.singerlib.encoding.base import GenericSingerReader
 
-from target_opendental_replica.errors import BrokenStreamError, ReplicaError
+from target_opendental_replica.errors import BrokenStreamError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,9 +89,3 @@ def _guess_stream(line: str | bytes) -> str:
     start = line[:200].decode("utf-8", "replace") if isinstance(line, bytes) else line[:200]
     found = _STREAM.match(start)
     return f" of stream {found[1]}" if found else ""
-
-
-def locate(error: ReplicaError, line: int) -> ReplicaError:
-    """Say at which line an error came up, where it does not say so itself."""
-    text = str(error)
-    return error if text.startswith("line ") else type(error)(f"line {line}: {text}")

@@ -72,7 +72,7 @@ def find_missing(
 
 
 def render_state(state: Mapping[str, Any]) -> str:
-    """A state as a line; numbers that were read as Decimal keep their digits."""
+    """A state as a line; a fraction, which was read as Decimal, becomes a float again."""
     return json.dumps(state, default=_number)
 
 

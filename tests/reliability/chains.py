@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 KINDS = {"InnoDB": "mysql", "MyISAM": "mysql", "PostgreSQL": "postgresql"}
 """The dialect of each kind of destination. MyISAM has no transactions."""
+DURABLE = {"mysql": "InnoDB", "postgresql": "PostgreSQL"}
+"""The kind of each dialect that has them."""
 
 
 @dataclass

@@ -11,6 +11,8 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from tests.integration.conftest import config_of
+from tests.reliability.chains import DURABLE, begin_chain
+from tests.reliability.destinations import DIALECTS, open_destination
 from tests.reliability.fork_server import ForkServer
 from tests.reliability.harness import Pipe, Start, compare
 from tests.reliability.tables import DEFINITIONS, Writer, create_tables, tables_yml
@@ -145,3 +147,18 @@ def practice(source, seeded) -> Practice:
     writer = Writer(source.engine, seeded)
     writer.fill(ROWS)
     return Practice(source, writer)
+
+
+@pytest.fixture(params=DIALECTS)
+def destination(request, sandbox):
+    """An empty destination of each dialect."""
+    with open_destination(sandbox, request.param) as empty:
+        yield empty
+
+
+@pytest.fixture
+def make_chain(destination, forks, tmp_path):
+    """A table that holds three batches by now."""
+    return lambda way="merged", **settings: begin_chain(
+        DURABLE[destination.dialect], way, destination, tmp_path, forks, **settings
+    )

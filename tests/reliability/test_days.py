@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
-from tests.reliability.destinations import DIALECTS, open_destination
 from tests.strategies import write_incremental
 
 from opendental_analyze.sandbox.day import play_day
@@ -69,13 +68,6 @@ class Hidden:
 
     def _key(self, table: str) -> list[str]:
         return sa.inspect(self.source.engine).get_pk_constraint(table)["constrained_columns"]
-
-
-@pytest.fixture(params=DIALECTS)
-def destination(request, sandbox):
-    """An empty destination of each dialect."""
-    with open_destination(sandbox, request.param) as empty:
-        yield empty
 
 
 def test_after_five_days_exactly_the_invisible_keys_differ(practice, destination, make_pipe, forks):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import pytest
 from tests.reliability.conftest import PAGE_ROWS
-from tests.reliability.destinations import DIALECTS, open_destination
 
 STAMP = "Stamp timestamp NOT NULL DEFAULT current_timestamp() ON UPDATE current_timestamp()"
 COLUMNS = f"""
@@ -73,13 +72,6 @@ CHANGES = {
 A_WHILE_AGO = "UPDATE {0} SET Stamp = NOW() - INTERVAL 1 MINUTE WHERE Stamp > NOW() - INTERVAL 1 MINUTE"
 # In raw a column stays a timestamp, of midnights, when it is a date at the source.
 AS_IT_WAS = {"mysql": set(), "postgresql": {"moment_to_date"}}
-
-
-@pytest.fixture(params=DIALECTS)
-def destination(request, sandbox):
-    """An empty destination of each dialect."""
-    with open_destination(sandbox, request.param) as empty:
-        yield empty
 
 
 @pytest.fixture

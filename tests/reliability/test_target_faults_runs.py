@@ -7,27 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.reliability.chains import Chain, begin_chain, wait_until
-from tests.reliability.destinations import DIALECTS, open_destination
+from tests.reliability.chains import Chain, wait_until
 from tests.reliability.scripted import PARTS, WAYS
 
 LOCKED, BEHIND = 13, 16
-KIND = {"mysql": "InnoDB", "postgresql": "PostgreSQL"}
-
-
-@pytest.fixture(params=DIALECTS)
-def destination(request, sandbox):
-    """An empty destination of each dialect."""
-    with open_destination(sandbox, request.param) as empty:
-        yield empty
-
-
-@pytest.fixture
-def make_chain(destination, forks, tmp_path):
-    """A table that holds three batches by now."""
-    return lambda way="merged", **settings: begin_chain(
-        KIND[destination.dialect], way, destination, tmp_path, forks, **settings
-    )
 
 
 def twin(chain, **settings):

@@ -5,8 +5,8 @@ import threading
 from contextlib import ExitStack, contextmanager, suppress
 
 import pytest
-from tests.reliability.chains import begin_chain, wait_until, wired
-from tests.reliability.destinations import DIALECTS, open_destination
+from tests.reliability.chains import wait_until, wired
+from tests.reliability.destinations import open_destination
 from tests.reliability.scripted import Target
 from tests.reliability.small_disks import small_disk
 from tests.wire import Rule
@@ -14,22 +14,6 @@ from tests.wire import Rule
 from opendental_analyze.sandbox.databases import mariadb_root, postgres_root
 
 UNREACHABLE, STORE_FAILED = 4, 18
-KIND = {"mysql": "InnoDB", "postgresql": "PostgreSQL"}
-
-
-@pytest.fixture(params=DIALECTS)
-def destination(request, sandbox):
-    """An empty destination of each dialect."""
-    with open_destination(sandbox, request.param) as empty:
-        yield empty
-
-
-@pytest.fixture
-def make_chain(destination, forks, tmp_path):
-    """A table that holds three batches by now."""
-    return lambda way="merged", **settings: begin_chain(
-        KIND[destination.dialect], way, destination, tmp_path, forks, **settings
-    )
 
 
 @contextmanager

@@ -8,19 +8,11 @@ from pathlib import Path
 
 import pytest
 from tests.reliability.conftest import ROUNDS
-from tests.reliability.destinations import DIALECTS, open_destination
 from tests.reliability.harness import Event, send
 
 # The tap sends some 900 lines in a first load and takes half a second for it; the target is at it for about as long.
 FARTHEST, LONGEST = 300, 0.9
 FILES = {"encoding": {"format": "jsonl", "compression": "gzip"}}
-
-
-@pytest.fixture(params=DIALECTS)
-def destination(request, sandbox):
-    """An empty destination of each dialect."""
-    with open_destination(sandbox, request.param) as empty:
-        yield empty
 
 
 @pytest.fixture
