@@ -10,6 +10,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from importlib.resources import files
 from itertools import groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from pymysql.constants import ER
@@ -75,7 +76,8 @@ def read_snapshot(connection: Connection, database: str) -> Snapshot:
 
     Raises ConfigError when the server is older than the statements can be asked of.
     """
-    listed = _read(connection, "tables", database)
+    # information_schema compares names without regard to case: ORDER BY leaves `Recall` and `recall` in any order.
+    listed = sorted(_read(connection, "tables", database), key=itemgetter("TABLE_NAME"))
     server = _server(listed[0]["SERVER_VERSION"] if listed else "")
     columns = _group_by_table(_read(connection, "columns", database))
     indexes = _group_by_table(_read(connection, "indexes", database))
