@@ -142,7 +142,7 @@ def test_a_file_that_is_cut_anywhere_is_never_stored(desk, is_direct):
 UNNAMED = [
     ("", (), "without its first line"),
     ('"id","id"\n1,2\n', ("id", "id"), "names a column twice"),
-    ('"id"\n1\n', ("id",), "lacks 'name'"),
+    ('"id"\n1\n', ("id",), "lack 'name'"),
 ]
 
 

@@ -76,19 +76,20 @@ class Layout:
     def match(self, batch: Batch) -> tuple[Slot, ...]:
         """Return the slots of a batch's columns.
 
-        BrokenStreamError for no column, one twice, one that the stream does not have, or a key that is not whole.
+        BrokenStreamError for no column, one twice, one that the stream does not have, or a property that is not there.
         """
         known = {**self.slots, DELETED_AT: deleted_slot()}
         slots = tuple(known[name] for name in batch.columns if name in known)
         names = {slot.column for slot in slots}
+        lacking = [name for name in self.slots if name not in batch.columns]
         if not batch.columns:
             fault = "rows come without the names of their columns"
         elif len(slots) < len(batch.columns):
             fault = "rows have columns that its SCHEMA does not have"
         elif len(names) < len(slots):
             fault = "rows have a column twice"
-        elif not names.issuperset(self.key):
-            fault = "rows come without a column of their key"
+        elif lacking:
+            fault = f"rows lack {lacking[0]!r}, which the SCHEMA has: another value would be written over theirs"
         else:
             return slots
         raise BrokenStreamError(f"stream {self.stream}, {batch.locate(None)}: {fault}")

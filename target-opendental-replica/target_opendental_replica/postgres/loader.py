@@ -145,7 +145,7 @@ class PostgresLoader:
             raise BrokenStreamError(f"{place}: the first line of its file names a column twice")
         if lacking := [name for name in self._stream.wanted.source if name not in batch.columns]:
             raise BrokenStreamError(
-                f"{place}: its file lacks {lacking[0]!r}, which the SCHEMA has: NULL would be written over its values"
+                f"{place}: rows lack {lacking[0]!r}, which the SCHEMA has: another value would be written over theirs"
             )
 
     def _choose(self, version: int | None) -> Destination:
