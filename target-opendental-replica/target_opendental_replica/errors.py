@@ -144,6 +144,19 @@ def name_stream(error: ReplicaError, stream: str) -> ReplicaError:
     return error if stream and is_named else type(error)(f"stream {stream}: {text}")
 
 
+def counted(number: int, what: str) -> str:
+    """Return a number of things in words: 1 stream, 2 streams."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def describe_partial(failed: int, streams: int) -> str:
+    """Say how many of a run's streams failed, and that the others did not, if there are any."""
+    if failed == streams:
+        return f"{'all ' if failed > 1 else ''}{counted(failed, 'stream')} failed"
+    others = "the other one is" if streams - failed == 1 else "the others are"
+    return f"{failed} of {counted(streams, 'stream')} failed, {others} whole"
+
+
 def printable(text: str) -> str:
     """Return a text as one line that does nothing to a terminal: names in it may hold newlines and escapes."""
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from target_opendental_replica.batches import Batch, remove_own
-from target_opendental_replica.errors import MissingRowsError, ReplicaError, RetriableError, printable
+from target_opendental_replica.errors import MissingRowsError, ReplicaError, RetriableError, counted, printable
 from target_opendental_replica.positions import is_ahead
 from target_opendental_replica.warehouse import Counts
 
@@ -253,9 +253,8 @@ class Loading:
         if now - stream.told_at >= _PROGRESS_SECONDS:
             stream.told_at = now
             counts = stream.counts
-            self._logger.info(
-                "%s: %d rows so far", printable(stream.name), counts.inserted + counts.updated + counts.unchanged
-            )
+            rows = counts.inserted + counts.updated + counts.unchanged
+            self._logger.info("%s: %s so far", printable(stream.name), counted(rows, "row"))
 
 
 AHEAD = "the state is ahead of the rows here: the destination was restored, or is another one than the state's"

@@ -25,6 +25,8 @@ from target_opendental_replica.errors import (
     MissingRowsError,
     PartialLoadError,
     ReplicaError,
+    counted,
+    describe_partial,
     describe_unexpected,
     name_stream,
     printable,
@@ -297,10 +299,10 @@ class TargetOpenDentalReplica(Target):
         if len(errors) == 1:
             raise errors[0]
         if errors:
+            unwell = {stream.name for stream in failed} | missing.keys()
+            streams = {stream.name for stream in self._streams} | missing.keys()
             told = "; ".join(map(str, errors))
-            raise PartialLoadError(
-                f"{len(failed)} of {len(self._streams)} streams failed, the others are whole: {told}"
-            )
+            raise PartialLoadError(f"{describe_partial(len(unwell), len(streams))}: {told}")
 
     def _tell_behind(self, behind: Sequence[Progress], missing: Mapping[str, Position]) -> list[ReplicaError]:
         ahead: dict[str, Mapping[str, Any]] = {name: position.bookmark for name, position in missing.items()}
@@ -308,14 +310,16 @@ class TargetOpenDentalReplica(Target):
         if not ahead:
             return []
         way_back = advise(ahead, self._held.values(), os.environ)
-        return [MissingRowsError(f"{len(ahead)} streams ({_list([*ahead])}): {AHEAD}; {way_back}")]
+        return [MissingRowsError(f"{counted(len(ahead), 'stream')} ({_list([*ahead])}): {AHEAD}; {way_back}")]
 
     def _log_summary(self) -> None:
         counts = sum((stream.counts for stream in self._streams), Counts())
         self.logger.info(
-            "Loaded %d streams: %d rows inserted, %d updated, %d unchanged, %d deleted",
-            sum(stream.failure is None for stream in self._streams),
-            counts.inserted,
+            "Loaded %s: %s inserted, %d updated, %d unchanged, %d deleted",
+            counted(
+                len({stream.name for stream in self._streams} - {stream.name for stream in self._failed}), "stream"
+            ),
+            counted(counts.inserted, "row"),
             counts.updated,
             counts.unchanged,
             counts.deleted,

@@ -180,8 +180,28 @@ def test_a_failure_names_its_stream(run, warehouse):
     with pytest.raises(SchemaRefusedError, match=r"^stream a: no such name$"):
         run(*lines)
     warehouse.faults["open a"] = [SchemaRefusedError("no such name")]
-    with pytest.raises(PartialLoadError, match=r"stream a: no such name; stream b: no such name$"):
+    with pytest.raises(
+        PartialLoadError, match=r"^all 2 streams failed: stream a: no such name; stream b: no such name$"
+    ):
         run(*lines, schema("b", start(0)), record(1, stream="b"))
+
+
+@pytest.mark.parametrize(
+    ("others", "words"),
+    [
+        (0, r"all 2 streams failed: 1 stream \(old\): the state is ahead .*; stream a: no such name"),
+        (1, r"2 of 3 streams failed, the other one is whole: 1 stream \(old\): "),
+        (2, r"2 of 4 streams failed, the others are whole: 1 stream \(old\): "),
+    ],
+)
+def test_lines_are_true_of_one_stream_as_of_many(run, warehouse, caplog, others, words):
+    """How many failed, how many there are and what became of the rest: one that only lacks rows is counted too."""
+    warehouse.faults["open a"] = [SchemaRefusedError("no such name")]
+    rest = [line for name in "xy"[:others] for line in (schema(name, start(0)), record(1, stream=name))]
+    with caplog.at_level("INFO"), pytest.raises(PartialLoadError, match=f"^{words}"):
+        run(schema("a", start(0)), record(1, stream="a"), *rest, state(old=4))
+    number = "1 stream: 1 row" if others == 1 else f"{others} streams: {others} rows"
+    assert f"Loaded {number} inserted, 0 updated, 0 unchanged, 0 deleted" in caplog.text
 
 
 def test_hostile_words_do_nothing_to_a_terminal():
