@@ -428,8 +428,7 @@ class TableStream(SilentStream):
 
     def _generate_schema_messages(self) -> Iterator[SchemaMessage]:  # type: ignore[override]  # nothing is sent in
         """Add what a target of the same tables needs to know; where the tap starts is told of any record."""
-        unfinished = self._start.unfinished
-        start = describe_start(self.name, self._stamp, self._begun_with, unfinished.version if unfinished else None)
+        start = describe_start(self.name, self._stamp, self._begun_with, self._start.unfinished)
         sent = {column.name: column.source for column in self._plan.columns}
         told = Announcement(self._plan.facts, sent, self._run.settings.reading.exact, start)
         for message in super()._generate_schema_messages():

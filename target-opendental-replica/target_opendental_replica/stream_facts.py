@@ -30,7 +30,8 @@ class Field:
 class Start:
     """Where the tap starts: after the save `serial` of a state of `lineage`, or before any of it (serial 0).
 
-    `version` is that of a table which was being read whole when the last run ended, and is gone on with; else None.
+    `version` is that of a table which was being read whole when the last run ended, and which is gone on with behind
+    rows that went out before; None where all rows of each version come in this run.
     `bookmark` is the stream's whole entry in the state that the run started from, and `stream` its name there, if it is
     told: stream maps may give it another one.
     """

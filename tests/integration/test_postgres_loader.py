@@ -35,11 +35,6 @@ def load(loader, *rows, version=None, properties=NAMES):
     loader.load(batch(properties, rows, version))
 
 
-def reached(version, after):
-    """A bookmark of a pass over a whole table, as the tap has it; `after` is the key of the last row."""
-    return {"position": {"version": version, "stage": "all", "after": after}}
-
-
 def names(desk, table="patient"):
     return dict(desk.rows("id, name", table))
 
@@ -348,14 +343,6 @@ class TestVersions:
             desk.open(NAMES, start=Start(LINEAGE, 3, 7))
         assert desk.open(NAMES, start=Start(LINEAGE, 3, None)).held is None
 
-    def test_a_pass_without_a_row_so_far_is_no_pass_elsewhere(self, desk):
-        """The position that is held says so: it stands before the first row."""
-        desk.open(NAMES).settle(Position(LINEAGE, 3, reached(7, None)))
-        assert desk.open(NAMES, start=Start(LINEAGE, 3, 7)).held.serial == 3
-        desk.open(NAMES).settle(Position(LINEAGE, 3, reached(7, [1])))
-        with pytest.raises(MissingRowsError, match="version 7"):
-            desk.open(NAMES, start=Start(LINEAGE, 3, 7))
-
     @pytest.mark.parametrize("ends", [False, True])
     def test_rows_that_another_jobs_version_took_the_place_of_are_missed(self, desk, ends):
         """Two jobs read a table whole, each is cut, the first goes on: half a table would be activated, with exit 0.
@@ -363,7 +350,7 @@ class TestVersions:
         Also where the other one's version, an older one, was activated meanwhile. Begun anew, all rows are there.
         """
         load(loader := desk.open(NAMES, start=Start(LINEAGE, 0)), (1, "a"), (2, "b"), version=7)
-        loader.settle(Position(LINEAGE, 3, reached(7, [2])))
+        loader.settle(Position(LINEAGE, 3))
         desk.restart()
         load(loader := desk.open(NAMES, start=Start("f" * 16, 0)), (1, "a"), version=6)
         if ends:
@@ -377,23 +364,23 @@ class TestVersions:
         loader.settle(Position(LINEAGE, 10, {}))
         assert names(desk) == {1: "a", 2: "b", 3: "c"}
 
-    @pytest.mark.parametrize("after", [None, [2]])
-    def test_gathered_rows_that_someone_dropped_are_missed(self, desk, after):
+    @pytest.mark.parametrize("goes_on", [False, True])
+    def test_gathered_rows_that_someone_dropped_are_missed(self, desk, goes_on):
         """A pass that goes on behind them would activate the rest; one that stands before its first row has them all.
 
         What the registry remembers of them is forgotten: a new version is gathered from nothing.
         """
         load(loader := desk.open(NAMES, start=Start(LINEAGE, 0)), (1, "a"), (2, "b"), version=7)
-        loader.settle(Position(LINEAGE, 3, reached(7, after)))
+        loader.settle(Position(LINEAGE, 3))
         desk.restart()
         desk.run("DROP TABLE raw._od_new_patient")
-        start = Start(LINEAGE, 3, 7)
-        if after:
+        start, version = Start(LINEAGE, 3), 7
+        if goes_on:
             with pytest.raises(MissingRowsError, match="version 7"):
-                desk.open(NAMES, start=start)
-            start = Start(LINEAGE, 0)
-        load(loader := desk.open(NAMES, start=start), (1, "a"), (2, "b"), (3, "c"), version=start.version or 8)
-        loader.activate(start.version or 8)
+                desk.open(NAMES, start=Start(LINEAGE, 3, 7))
+            start, version = Start(LINEAGE, 0), 8
+        load(loader := desk.open(NAMES, start=start), (1, "a"), (2, "b"), (3, "c"), version=version)
+        loader.activate(version)
         loader.settle(None)
         assert names(desk) == {1: "a", 2: "b", 3: "c"}
 

@@ -1,12 +1,14 @@
 """What SCHEMA says beside its JSON Schema: the table, its columns and where the tap starts, each where it is found."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from tap_opendental.announcing import FACTS, Announcement, announce, announce_start, describe_start
-from tap_opendental.bookmarks import Bookmark, Stamp
+from tap_opendental.bookmarks import Bookmark, Pass, Stamp
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
+from tap_opendental.extraction.pages import Place
 from target_opendental_replica.stream_facts import Start, read_schema_message
 
 TABLE = Table(
@@ -18,12 +20,13 @@ TABLE = Table(
 SCHEMA = {"type": "object", "properties": {"Visit_Num": {"type": ["integer"]}, "Note": {"type": ["string", "null"]}}}
 SENT = {"Visit_Num": "Visit Num", "Note": "Note", "Pin": "Pin"}
 STAMP = Stamp("0123456789abcdef", 7)
+BEGUN = Pass("x", Place("all", (1,)), version=3)
 BOOKMARK = Bookmark("Stamp", "2024-01-01T00:00:00", stamp=STAMP)
 
 
 def announced(**other):
     """The schema with all facts, as a target reads it."""
-    start = describe_start("visit", STAMP, BOOKMARK, 3)
+    start = describe_start("visit", STAMP, BOOKMARK, BEGUN)
     facts = {"table": TABLE.to_dict(), "sent": SENT, "is_exact": False, "start": start}
     return json.loads(json.dumps(announce(SCHEMA, ["Visit_Num"], Announcement(**facts | other))))
 
@@ -78,3 +81,12 @@ def test_a_new_stream_starts_before_everything():
     """No bookmark: the serial is 0 and the entry empty, under the lineage that its first save will have."""
     start = describe_start("visit", Bookmark().stamp_with("00ff00ff00ff00ff"), Bookmark(), None)
     assert start == {"stream": "visit", "lineage": "00ff00ff00ff00ff", "serial": 0, "version": None, "bookmark": {}}
+
+
+@pytest.mark.parametrize(
+    ("begun", "version"),
+    [(BEGUN, 3), (replace(BEGUN, place=Place("all")), None), (replace(BEGUN, version=None), None), (None, None)],
+)
+def test_a_version_is_announced_only_where_rows_of_it_went_out(begun, version):
+    """A pass that stands before its first row asks nothing of a target: it need not know the tap's own positions."""
+    assert describe_start("visit", STAMP, BOOKMARK, begun)["version"] == version

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from target_opendental_replica.positions import Position
     from target_opendental_replica.postgres.connection import Connection
     from target_opendental_replica.settings import Settings
-    from target_opendental_replica.stream_facts import Start, StreamFacts
+    from target_opendental_replica.stream_facts import StreamFacts
 
 _LOCK_STEP = 0.2
 _HOLDER = """
@@ -101,7 +101,7 @@ class PostgresSession:
             versions = versions or self._take_over(stream, table, facts)
             versions = self._fit_gathered(stream, versions)
         held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
-        self._check_start(facts, versions, held)
+        self._check_start(facts, versions)
         found = Found(table, versions, held, lambda: self._unlock(stream))
         return PostgresLoader(self._connection, stream, self._registry, found)
 
@@ -158,16 +158,14 @@ class PostgresSession:
         self._registry.save_versions(stream.name, stream.table, versions)
         return versions
 
-    def _check_start(self, facts: StreamFacts, versions: Versions, held: Position | None) -> None:
+    def _check_start(self, facts: StreamFacts, versions: Versions) -> None:
         """Refuse to go on with a version whose first rows are not gathered here, or are those of another one.
 
         That is the version of the tap's start, or the one that this run itself has begun: whoever writes the stream
         while its lock is free, or a connection is lost, may have begun another one.
         """
         version = self._run.gathering.get(facts.stream, facts.start.version if facts.start else None)
-        if not versions.is_newer(version) or versions.gathered == version:
-            return
-        if versions.gathered is not None or facts.stream in self._run.gathering or not _is_at_begin(facts.start, held):
+        if versions.is_newer(version) and versions.gathered != version:
             raise MissingRowsError(
                 f"stream {facts.stream}: the tap goes on with version {version}, whose first rows are not here: they "
                 "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
@@ -203,15 +201,6 @@ class PostgresSession:
         found = self._connection.execute(_HOLDER, {"lock": lock}).fetchone()
         self._connection.commit()
         return "another run" + (f" (process {found[0]} of the server)" if found else "")
-
-
-def _is_at_begin(start: Start | None, held: Position | None) -> bool:
-    """True where the position that is held is the start, and stands before the first row of the start's version."""
-    if start is None or held is None or held.serial != start.serial:
-        return False
-    place = held.bookmark.get("position")
-    begin = {"version": start.version, "stage": "all", "after": None}
-    return isinstance(place, dict) and all(place.get(name, "unknown") == value for name, value in begin.items())
 
 
 def _quote_gathered(stream: Stream) -> Composed:
