@@ -109,8 +109,8 @@ class MemoryLoader:
 
     def _merge(self, version, rows):
         stream = self.facts.stream
-        is_newer = version is not None and version > self.warehouse.active.get(stream, 0)
-        table = self.warehouse.gathered[stream, version] if is_newer else self.warehouse.tables[stream]
+        is_new = version not in {None, self.warehouse.active.get(stream)}
+        table = self.warehouse.gathered[stream, version] if is_new else self.warehouse.tables[stream]
         counts = Counts()
         for row in rows:
             key = tuple(row[name] for name in self.facts.key) or (len(table),)
@@ -124,7 +124,7 @@ class MemoryLoader:
 
     def _activate(self, version):
         stream = self.facts.stream
-        if version > self.warehouse.active.get(stream, 0):
+        if version != self.warehouse.active.get(stream):
             self.warehouse.tables[stream] = self.warehouse.gathered.pop((stream, version), {})
             self.warehouse.active[stream] = version
         return Counts()

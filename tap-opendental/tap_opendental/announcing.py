@@ -36,9 +36,10 @@ class Announcement:
 def describe_start(stream: str, stamp: Stamp, bookmark: Bookmark, unfinished: Pass | None) -> dict[str, Any]:
     """Say where the tap starts: at which save of which state, with its whole entry, empty of a new stream.
 
-    `stream` is its name in the state, which a stream map does not change. `unfinished` is the pass that is gone on with,
-    if there is one. `version` is that of a table which was being read whole when the last run ended, and of which the
-    state stands behind a row: a target must have the rows before it. All rows of any other version come in this run.
+    `stream` is its name in the state, which a stream map does not change. `unfinished` is the pass that is gone on
+    with, if there is one. `version` is that of a table which was being read whole when the last run ended, and of which
+    the state stands behind a row: a target must have the rows before it. All rows of any other version come in this
+    run.
     """
     entry = {} if bookmark.is_blank else bookmark.to_state()
     version = unfinished.version if unfinished and unfinished.place != Place("all") else None

@@ -48,16 +48,18 @@ class StreamLoader(Protocol):
     """What `_od_load_state` has for the stream and the lineage of its start; None for nothing."""
 
     def load(self, batch: Batch) -> None:
-        """Take a batch. Rows without a version, or of one that is active already, are merged into the table by key.
+        """Take a batch. Rows without a version, or of one that is or was the table's, are merged into it by key.
 
-        Rows of a newer version are gathered apart, whole table by whole table, over as many runs as it takes: those of
-        an older version that was never activated are dropped. Of a stream without key, rows are added.
+        Rows of a new version are gathered apart, whole table by whole table, over as many runs as it takes: those of
+        another version that was never activated are dropped. Which one is new: see `versions`. Of a stream without key,
+        rows are added.
         """
 
     def activate(self, version: int) -> None:
         """Make the gathered rows of that version the table; without any, the table is empty from now on.
 
-        A version that is active already changes nothing. Readers see the old rows or the new ones, never none or half.
+        A version that is active already, or was replaced, changes nothing. Readers see the old rows or the new ones,
+        never none or half.
         """
 
     def settle(self, position: Position | None) -> Counts:

@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING, Any
 from target_opendental_replica.mysql.json_text import write_json
 from target_opendental_replica.mysql.statements import CREATE_STATE, CREATE_TABLES, STATE, TABLES
 from target_opendental_replica.positions import Position
+from target_opendental_replica.versions import Versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from target_opendental_replica.mysql.connection import Link
 
-_COLUMNS = "active_version, gathered_version, swapped_version, wanted, made, kept"
+_COLUMNS = "active_version, gathered_version, replaced_versions, swapped_version, wanted, made, kept"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A stream's table: `active` is the version that it holds, `gathered` that of the rows beside it, if there are any.
+    """A stream's table: the versions that it holds, that are gathered beside it, and that it has held.
 
     `swapped` is a version that was about to take the table's place when this was written. `wanted` and `made` are
     hashes of the facts and of SHOW CREATE TABLE; `kept` are facts of columns that are gone at the source and stay here.
     """
 
     table: str
-    active: int | None = None
-    gathered: int | None = None
+    versions: Versions = field(default_factory=Versions)
     swapped: int | None = None
     wanted: str = ""
     made: str = ""
@@ -51,17 +51,18 @@ class Ledger:
         rows = self._link.run(f"SELECT {_COLUMNS} FROM {TABLES} WHERE stream = %s", (stream,)).rows
         if not rows:
             return Entry(table)
-        active, gathered, swapped, wanted, made, kept = rows[0]
-        return Entry(table, active, gathered, swapped, wanted, made, tuple(json.loads(kept)))
+        active, gathered, replaced, swapped, wanted, made, kept = rows[0]
+        versions = Versions(active, gathered, tuple(json.loads(replaced)))
+        return Entry(table, versions, swapped, wanted, made, tuple(json.loads(kept)))
 
     def write(self, stream: str, entry: Entry) -> None:
         """Remember a stream's table."""
         self._link.run(
             f"REPLACE INTO {TABLES} (stream, table_name, {_COLUMNS}, changed_at) "
-            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
+            "VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, UTC_TIMESTAMP(6))",
             (
-                *(stream, entry.table, entry.active, entry.gathered, entry.swapped, entry.wanted, entry.made),
-                write_json(entry.kept),
+                *(stream, entry.table, entry.versions.active, entry.versions.gathered),
+                *(write_json(entry.versions.replaced), entry.swapped, entry.wanted, entry.made, write_json(entry.kept)),
             ),
             table=TABLES,
         )
@@ -90,7 +91,7 @@ class Ledger:
     def forget(self, stream: str, entry: Entry) -> Entry:
         """Forget the positions of a stream, and which version it holds: its rows are no longer those it had; commit."""
         self._link.run(f"DELETE FROM {STATE} WHERE stream = %s", (stream,), table=STATE)
-        forgotten = replace(entry, active=None)
+        forgotten = replace(entry, versions=Versions(gathered=entry.versions.gathered))
         self.write(stream, forgotten)
         self._link.commit()
         return forgotten

@@ -44,7 +44,7 @@ from target_opendental_replica.stream_facts import DELETED_AT
 from target_opendental_replica.warehouse import Counts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from target_opendental_replica.batches import Batch
     from target_opendental_replica.mysql.columns import Slot
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from target_opendental_replica.mysql.layout import Layout
     from target_opendental_replica.mysql.ledger import Entry, Ledger
     from target_opendental_replica.positions import Position
-
+    from target_opendental_replica.versions import RunVersions
 
 # MyISAM would take rows at 15% less of the server's time, but a transaction that writes it has a part that cannot be
 # rolled back: InnoDB then lets others be the victims of its deadlocks, and servers with GTIDs may refuse it.
@@ -77,19 +77,34 @@ class Stage:
         return tuple(slot for slot in self.slots if slot.column != DELETED_AT)
 
 
+@dataclass(frozen=True)
+class Found:
+    """What a session found for a stream whose lock it holds: what is remembered of its table, and its position.
+
+    `run_versions` is what the run knows of versions, `notify` takes what is to be told.
+    """
+
+    entry: Entry
+    held: Position | None
+    run_versions: RunVersions
+    notify: Callable[[str], None]
+
+
 class TableLoader:
     """Implements `warehouse.StreamLoader`; the module's text says what a crash leaves."""
 
-    def __init__(self, link: Link, ledger: Ledger, layout: Layout, entry: Entry, held: Position | None) -> None:
-        self.held = held
+    def __init__(self, link: Link, ledger: Ledger, layout: Layout, found: Found) -> None:
+        self.held = found.held
         self._link = link
         self._ledger = ledger
         self._layout = layout
-        self._entry = entry
+        self._entry = found.entry
+        self._run_versions, self._notify = found.run_versions, found.notify
+        self._is_gathering = False
         self._stage: Stage | None = None
         self._activating: int | None = None
         self._was_empty: bool | None = None
-        self._lacks_keys: set[str] = set() if entry.gathered is None else {self._gathered}
+        self._lacks_keys: set[str] = set() if found.entry.versions.gathered is None else {self._gathered}
         self._has_added = False
         self._counts = Counts()
 
@@ -104,7 +119,7 @@ class TableLoader:
 
     def activate(self, version: int) -> None:
         """Make a version the table when it settles."""
-        if self._entry.active is not None and version <= self._entry.active:
+        if not self._is_new_version(version):
             return
         self._destination(version)
         self._merge_stage()
@@ -114,10 +129,12 @@ class TableLoader:
         """Merge, swap if a version was activated, and commit."""
         self._merge_stage()
         if self._activating is not None:
-            self._swap(position)
+            self._swap(self._activating, position)
         else:
             self._make_waiting()
             self._commit(position)
+        if self._is_gathering or self._entry.versions.gathered is None:
+            self._run_versions.note(self._layout.stream, self._entry.versions.gathered)
         counts, self._counts = self._counts, Counts()
         return counts
 
@@ -135,22 +152,29 @@ class TableLoader:
         return own_name("new", self._layout.table)
 
     def _destination(self, version: int | None, size: int = 0) -> str:
-        """Return the table for rows of that version, which begin a gathering if it is newer than all there is."""
-        active = self._entry.active
-        if version is None or (active is not None and version <= active):
+        """Return the table for rows of that version, which begin a gathering if it is a new one."""
+        if version is None or not self._is_new_version(version):
             return self._layout.table if self._activating is None else self._gathered
-        if self._activating is not None and version > self._activating:
+        if self._activating is not None and version != self._activating:
             self._merge_stage()
-            self._swap(None)
-        if self._entry.gathered != version:
+            self._swap(self._activating, None)
+        if self._entry.versions.gathered != version:
             self._gather(version, size)
+        self._is_gathering = True
         return self._gathered
+
+    def _is_new_version(self, version: int) -> bool:
+        """True for a version that is gathered; of one that was replaced here that is told."""
+        versions = self._entry.versions
+        if version in versions.replaced and (told := self._run_versions.tell_replaced(self._layout.stream, version)):
+            self._notify(told)
+        return versions.is_new(version)
 
     def _gather(self, version: int, size: int) -> None:
         """Begin with an empty table for the rows of a version; those of another one are dropped."""
         self._merge_stage()
         self._make_waiting()  # the table of the version is made like this one
-        self._remember(replace(self._entry, gathered=None))
+        self._remember(replace(self._entry, versions=replace(self._entry.versions, gathered=None)))
         self._link.run(f"DROP TABLE IF EXISTS {quote(self._gathered)}")
         self._link.run(f"CREATE TABLE {quote(self._gathered)} LIKE {quote(self._layout.table)}")
         if not self._layout.key and not self._layout.is_transactional:  # rows that add up must go with their position
@@ -158,7 +182,7 @@ class TableLoader:
         self._lacks_keys.discard(self._gathered)
         if size >= WORTH_IT:
             self._defer(self._gathered)
-        self._remember(replace(self._entry, gathered=version))
+        self._remember(replace(self._entry, versions=self._entry.versions.gather(version)))
 
     def _defer(self, table: str) -> None:
         defer_keys(self._link, self._layout, table)
@@ -281,16 +305,16 @@ class TableLoader:
             self._ledger.write_position(self._layout.stream, position)
         self._link.commit()
 
-    def _swap(self, position: Position | None) -> None:
+    def _swap(self, version: int, position: Position | None) -> None:
         table, old = quote(self._layout.table), own_name("old", self._layout.table)
         self._complete()
-        self._remember(replace(self._entry, swapped=self._activating))
+        self._remember(replace(self._entry, swapped=version))
         self._lacks_keys.discard(self._layout.table)
         self._link.run(f"DROP TABLE IF EXISTS {quote(old)}")
         self._link.run(
             f"RENAME TABLE {table} TO {quote(old)}, {quote(self._gathered)} TO {table}", table=self._layout.table
         )
-        entry = replace(self._entry, active=self._activating, gathered=None, swapped=None)
+        entry = replace(self._entry, versions=self._entry.versions.activate(version), swapped=None)
         self._ledger.write(self._layout.stream, entry)
         self._commit(position)
         self._entry, self._activating, self._was_empty = entry, None, False

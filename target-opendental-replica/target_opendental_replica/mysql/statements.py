@@ -28,7 +28,8 @@ CREATE_STATE = (
 )
 CREATE_TABLES = (
     f"CREATE TABLE IF NOT EXISTS {TABLES} (stream varchar(255) NOT NULL, table_name varchar(64) NOT NULL, "
-    "active_version bigint NULL, gathered_version bigint NULL, swapped_version bigint NULL, "
+    "active_version bigint NULL, gathered_version bigint NULL, replaced_versions text NOT NULL, "
+    "swapped_version bigint NULL, "
     "wanted char(64) NOT NULL, made char(64) NOT NULL, kept longtext NOT NULL, changed_at datetime(6) NOT NULL, "
     f"PRIMARY KEY (stream)) {_STATES}"
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from target_opendental_replica.errors import IdentifierError, LockedError, MissingRowsError, ReplicaError, name_stream
@@ -13,9 +13,10 @@ from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.fitting import Fitting, show_create
 from target_opendental_replica.mysql.layout import lay_out
 from target_opendental_replica.mysql.ledger import Ledger
-from target_opendental_replica.mysql.loader import TableLoader
+from target_opendental_replica.mysql.loader import Found, TableLoader
 from target_opendental_replica.mysql.rendering import choose_renderer
 from target_opendental_replica.mysql.statements import lock_name, own_name
+from target_opendental_replica.versions import RunVersions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,9 +26,21 @@ if TYPE_CHECKING:
     from target_opendental_replica.positions import Position
     from target_opendental_replica.settings import Settings
     from target_opendental_replica.stream_facts import Field, StreamFacts
+    from target_opendental_replica.versions import Versions
 
 _STEP_SECONDS = 1
 _NO_SUCH_THREAD = 1094
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the sessions of one run have in common: its versions, and the connections that it has closed.
+
+    The server may not have noticed those, and lets them hold locks.
+    """
+
+    versions: RunVersions = field(default_factory=RunVersions)
+    closed: set[int] = field(default_factory=set)
 
 
 class MySQLWarehouse:
@@ -35,11 +48,11 @@ class MySQLWarehouse:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._closed: set[int] = set()
+        self._run = Run()
 
     def connect(self) -> MySQLSession:
         """Open a session, and make the tables of our own."""
-        return MySQLSession(self._settings, self._closed)
+        return MySQLSession(self._settings, self._run)
 
     def render(self, field: Field) -> Callable[[object], str]:
         """Return what writes a value of that property's JSON into a CSV field."""
@@ -49,12 +62,12 @@ class MySQLWarehouse:
 class MySQLSession:
     """Implements `warehouse.Session`: one connection, which holds the lock of each stream that is open on it.
 
-    `closed` are the connections that this run has closed: the server may not have noticed, and lets them hold locks.
+    `run` is what the sessions of one run have in common.
     """
 
-    def __init__(self, settings: Settings, closed: set[int]) -> None:
+    def __init__(self, settings: Settings, run: Run) -> None:
         self._settings = settings
-        self._closed = closed
+        self._run = run
         self._link = Link(settings)
         self._ledger = Ledger(self._link)
         try:
@@ -76,13 +89,13 @@ class MySQLSession:
         entry = self._recover(layout, self._ledger.read(layout.stream, layout.table))
         fitting = Fitting(self._link, self._ledger, layout, notify)
         fitted = fitting.fit(entry)
-        if fitted.gathered is not None and fitted is not entry:
+        if fitted.versions.gathered is not None and fitted is not entry:
             fitting.fit_gathered(fitted)
-        self._require_gathered(facts, fitted)
+        fitted = replace(fitted, versions=self._go_on(facts, fitted.versions))
         start = facts.start
         held = self._ledger.read_position(layout.stream, start.lineage if start else "")
         self._link.commit()
-        return TableLoader(self._link, self._ledger, layout, fitted, held)
+        return TableLoader(self._link, self._ledger, layout, Found(fitted, held, self._run.versions, notify))
 
     def read_positions(self) -> Mapping[tuple[str, str], Position]:
         """Return all that `_od_load_state` holds, by stream and lineage."""
@@ -99,7 +112,7 @@ class MySQLSession:
         """Close the connection; what was not settled is rolled back at once."""
         with suppress(ReplicaError):
             self._link.run("ROLLBACK")
-        self._closed.add(self._link.identity)
+        self._run.closed.add(self._link.identity)
         self._link.close()
 
     def _lock(self, layout: Layout) -> None:
@@ -111,7 +124,7 @@ class MySQLSession:
             if self._link.run("SELECT GET_LOCK(%s, %s)", (name, max(0, min(_STEP_SECONDS, left)))).rows[0][0] == 1:
                 return
             holder = self._link.run("SELECT IS_USED_LOCK(%s)", (name,)).rows[0][0]
-            if holder in self._closed:
+            if holder in self._run.closed:
                 self._end(holder)
                 end += _STEP_SECONDS
             elif left <= 0 and holder is not None:
@@ -122,7 +135,7 @@ class MySQLSession:
 
     def _end(self, connection: int) -> None:
         """End a connection of this run that the server still takes for alive."""
-        self._closed.discard(connection)
+        self._run.closed.discard(connection)
         try:
             self._link.run(f"KILL {connection}")
         except ReplicaError as error:
@@ -134,22 +147,30 @@ class MySQLSession:
 
         Without a swap somebody dropped it, and its version is forgotten.
         """
-        if entry.swapped is None and entry.gathered is None:
+        if entry.swapped is None and entry.versions.gathered is None:
             return entry
         is_there = show_create(self._link, own_name("new", layout.table)) is not None
         if is_there and entry.swapped is None:
             return entry
         if not is_there:
-            entry = replace(entry, active=entry.active if entry.swapped is None else entry.swapped, gathered=None)
+            versions = replace(entry.versions, gathered=None)
+            entry = replace(entry, versions=versions if entry.swapped is None else versions.activate(entry.swapped))
         entry = replace(entry, swapped=None)
         self._ledger.write(layout.stream, entry)
         self._link.commit()
         return entry
 
-    def _require_gathered(self, facts: StreamFacts, entry: Entry) -> None:
-        version = facts.start.version if facts.start else None
-        if version is None or version == entry.gathered or (entry.active is not None and version <= entry.active):
-            return
-        raise MissingRowsError(
-            f"stream {facts.stream}: the state goes on with a table that was read in part, and those rows are not here"
-        )
+    def _go_on(self, facts: StreamFacts, versions: Versions) -> Versions:
+        """Refuse to go on with a version whose first rows are not gathered here, or are those of another one.
+
+        That is the version of the tap's start, or the one that this run itself has begun: whoever writes the stream
+        while its lock is free, or a connection is lost, may have begun another one.
+        """
+        version = self._run.versions.gathering.get(facts.stream, facts.start.version if facts.start else None)
+        gone_on = versions.go_on_with(version)
+        if gone_on is None:
+            raise MissingRowsError(
+                f"stream {facts.stream}: the tap goes on with version {version}, whose first rows are not here: they "
+                "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
+            )
+        return gone_on

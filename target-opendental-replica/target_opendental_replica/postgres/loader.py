@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -12,8 +12,8 @@ from target_opendental_replica.postgres.activation import Activation
 from target_opendental_replica.postgres.catalog import read_table
 from target_opendental_replica.postgres.errors import translated
 from target_opendental_replica.postgres.names import choose_gathered, choose_stage
-from target_opendental_replica.postgres.registry import Versions
 from target_opendental_replica.postgres.stage import Loading, Stage
+from target_opendental_replica.versions import RunVersions
 from target_opendental_replica.warehouse import Counts
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from target_opendental_replica.postgres.connection import Connection
     from target_opendental_replica.postgres.model import Table, Wanted
     from target_opendental_replica.postgres.registry import Registry
+    from target_opendental_replica.versions import Versions
 
 # How often COPY into a table itself is tried in vain, since the rows before the key that came twice are sent again.
 _MOST_MISSES = 3
@@ -33,13 +34,10 @@ _MOST_MISSES = 3
 
 @dataclass(frozen=True)
 class Run:
-    """What the sessions of one run have in common: when it began, in milliseconds since 1970.
-
-    `gathering` are the versions, by stream, of which this run has committed rows and which it has not activated.
-    """
+    """What the sessions of one run have in common: when it began, in milliseconds since 1970, and its versions."""
 
     started_at: int
-    gathering: dict[str, int] = field(default_factory=dict)
+    versions: RunVersions = field(default_factory=RunVersions)
 
 
 @dataclass(frozen=True)
@@ -61,12 +59,16 @@ class Stream:
 
 @dataclass(frozen=True)
 class Found:
-    """What a session found for a stream whose lock it holds until `unlock`: a table that fits, versions, position."""
+    """What a session found for a stream whose lock it holds until `unlock`: a table that fits, versions, position.
+
+    `notify` takes what is to be told.
+    """
 
     table: Table
     versions: Versions
     held: Position | None
     unlock: Callable[[], None]
+    notify: Callable[[str], None]
 
 
 @dataclass
@@ -85,7 +87,8 @@ class PostgresLoader:
     """A `StreamLoader`. The stream's table has to fit already, and its lock to be held."""
 
     def __init__(self, connection: Connection, stream: Stream, registry: Registry, found: Found) -> None:
-        self.held, self._versions, self._unlock = found.held, found.versions, found.unlock
+        self.held, self._versions = found.held, found.versions
+        self._unlock, self._notify = found.unlock, found.notify
         self._connection, self._stream, self._registry = connection, stream, registry
         self._loading = Loading(connection, stream.name)
         self._stage = Stage(connection, choose_stage(stream.table), stream.wanted)
@@ -115,7 +118,7 @@ class PostgresLoader:
 
     def activate(self, version: int) -> None:
         """Make the gathered rows the table: see `Activation`."""
-        if not self._versions.is_newer(version):
+        if not self._is_new_version(version):
             return
         with translated(self._stream.where):
             self._flush()
@@ -123,7 +126,7 @@ class PostgresLoader:
             activation = Activation(self._connection, self._stream, self._table)
             self._counts += activation.take(gathered)
             self._drop_gathered()
-            self._versions = Versions(active=version)
+            self._versions = self._versions.activate(version)
             self._registry.save_versions(self._stream.name, self._stream.table, self._versions)
 
     def settle(self, position: Position | None) -> Counts:
@@ -149,7 +152,7 @@ class PostgresLoader:
             )
 
     def _choose(self, version: int | None) -> Destination:
-        if version is None or not self._versions.is_newer(version):
+        if version is None or not self._is_new_version(version):
             return self._table
         if self._gathered is None or self._versions.gathered != version:
             self._flush()
@@ -166,11 +169,16 @@ class PostgresLoader:
 
     def _note_gathering(self) -> None:
         """Remember for this run what was committed."""
-        gathering, version = self._stream.run.gathering, self._versions.gathered
-        if version is None:
-            gathering.pop(self._stream.name, None)
-        elif self._is_gathering:
-            gathering[self._stream.name] = version
+        if self._is_gathering or self._versions.gathered is None:
+            self._stream.run.versions.note(self._stream.name, self._versions.gathered)
+
+    def _is_new_version(self, version: int) -> bool:
+        """True for a version that is gathered; of one that was replaced here that is told."""
+        if version in self._versions.replaced:
+            told = self._stream.run.versions.tell_replaced(self._stream.name, version)
+            if told:
+                self._notify(told)
+        return self._versions.is_new(version)
 
     def _gather(self, version: int) -> Destination:
         """Begin a new version; what was gathered of another one, never activated, goes."""
@@ -178,7 +186,7 @@ class PostgresLoader:
         quoted = self._quote_gathered()
         key = self._table.facts.key or self._stream.wanted.key
         self._connection.execute(statements.create_like(quoted, self._table.quoted, key))
-        self._versions = replace(self._versions, gathered=version)
+        self._versions = self._versions.gather(version)
         self._registry.save_versions(self._stream.name, self._stream.table, self._versions)
         found = self._find_gathered()
         if found is None:

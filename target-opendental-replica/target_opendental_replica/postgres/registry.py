@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -13,6 +12,7 @@ from target_opendental_replica.positions import Position
 from target_opendental_replica.postgres.catalog import has_schema, read_table
 from target_opendental_replica.postgres.names import choose_lock
 from target_opendental_replica.postgres.statements import qualify
+from target_opendental_replica.versions import Versions
 from target_opendental_replica.warehouse import PREFIX
 
 if TYPE_CHECKING:
@@ -27,20 +27,9 @@ _DEFINITIONS = {
         saved_at timestamp with time zone NOT NULL DEFAULT now(), PRIMARY KEY (stream, lineage))""",
     _TABLES: """(
         stream text NOT NULL PRIMARY KEY, table_name text NOT NULL, active_version bigint, gathered_version bigint,
+        replaced_versions bigint[] NOT NULL DEFAULT '{}',
         saved_at timestamp with time zone NOT NULL DEFAULT now())""",
 }
-
-
-@dataclass(frozen=True)
-class Versions:
-    """Of a stream: the version that its table holds, and the one that is being gathered; None for none."""
-
-    active: int | None = None
-    gathered: int | None = None
-
-    def is_newer(self, version: int | None) -> bool:
-        """True for a version that is to be gathered apart."""
-        return version is not None and (self.active is None or version > self.active)
 
 
 class Registry:
@@ -88,18 +77,20 @@ class Registry:
 
     def read_versions(self, stream: str) -> Versions | None:
         """Return the versions of a stream, None for one that this target has not loaded yet."""
-        query = SQL("SELECT active_version, gathered_version FROM {} WHERE stream = {}")
+        query = SQL("SELECT active_version, gathered_version, replaced_versions FROM {} WHERE stream = {}")
         found = self._connection.execute(query.format(self._tables, Literal(stream))).fetchone()
-        return None if found is None else Versions(*found)
+        return None if found is None else Versions(found[0], found[1], tuple(found[2]))
 
     def save_versions(self, stream: str, table: str, versions: Versions) -> None:
         """Save the versions of a stream."""
-        values = (stream, table, versions.active, versions.gathered)
+        values = (stream, table, versions.active, versions.gathered, [*versions.replaced])
         self._run(
             SQL(
-                "INSERT INTO {0} (stream, table_name, active_version, gathered_version) VALUES ({1}) "
+                "INSERT INTO {0} (stream, table_name, active_version, gathered_version, replaced_versions) "
+                "VALUES ({1}) "
                 "ON CONFLICT (stream) DO UPDATE SET table_name = excluded.table_name, saved_at = pg_catalog.now(), "
-                "active_version = excluded.active_version, gathered_version = excluded.gathered_version"
+                "active_version = excluded.active_version, gathered_version = excluded.gathered_version, "
+                "replaced_versions = excluded.replaced_versions"
             ).format(self._tables, SQL(", ").join(map(Literal, values)))
         )
 
