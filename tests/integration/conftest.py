@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from tests.reliability.fork_server import ForkServer
 from tests.strategies import write_incremental
 
 from opendental_analyze.sandbox.addresses import SOURCE, render_environment
@@ -64,9 +66,32 @@ def config_of(url: sa.URL, **settings: Any) -> dict[str, Any]:
     return {**address, "database": url.database, **settings}
 
 
+@pytest.fixture(scope="session")
+def forks() -> Iterator[ForkServer]:
+    """Starts the tap without the second that its imports take."""
+    server = ForkServer()
+    yield server
+    server.stop()
+
+
 @pytest.fixture
-def run_tap(tmp_path):
-    """Run `tap-opendental --config FILE` to its end, in a clean environment."""
+def run_tap(tmp_path, forks):
+    """Run `tap-opendental --config FILE` to its end, in a clean environment and a process of its own: a fork."""
+
+    def run(config: Mapping[str, Any], *arguments: str, **files: Any) -> subprocess.CompletedProcess[str]:
+        command = [TAP.name, *start_command(tmp_path, config, *arguments, **files)[1:]]
+        with tempfile.TemporaryFile("w+") as output, tempfile.TemporaryFile("w+") as log:
+            code = forks.start(command, clean_environment(), output.fileno(), log.fileno()).wait()
+            output.seek(0)
+            log.seek(0)
+            return subprocess.CompletedProcess(command, code, output.read(), log.read())
+
+    return run
+
+
+@pytest.fixture
+def run_installed_tap(tmp_path):
+    """The same by the command that a user starts, imports and all."""
 
     def run(config: Mapping[str, Any], *arguments: str, **files: Any) -> subprocess.CompletedProcess[str]:
         command = start_command(tmp_path, config, *arguments, **files)

@@ -80,10 +80,10 @@ def test_introspection_agrees_with_the_knowledge(practice):
         assert sorted(found.indexes, key=lambda i: i.name) == sorted(known.table.indexes, key=lambda i: i.name)
 
 
-def test_an_unrelated_target_takes_the_stream(practice, run_tap, tmp_path):
+def test_an_unrelated_target_takes_the_stream(practice, run_installed_tap, tmp_path):
     """Without Meltano: `tap-opendental --config config.json | target-jsonl` writes as many rows as the source has."""
     tables = ["patient", "claimproc", "definition", "zz_alltypes"]
-    tap = run_tap({**practice.config, "tables": tables})
+    tap = run_installed_tap({**practice.config, "tables": tables})
     assert tap.returncode == 0, tap.stderr
     target = subprocess.run([TARGET_JSONL], input=tap.stdout, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert target.returncode == 0, target.stderr
@@ -232,10 +232,10 @@ FILES = {
 
 
 @pytest.mark.parametrize("case", FILES)
-def test_bad_state_and_catalog_get_one_clear_line(practice, run_tap, case):
+def test_bad_state_and_catalog_get_one_clear_line(practice, run_installed_tap, case):
     """What cannot be believed ends the run before a row, with its exit code and the way out."""
     files, code, message = FILES[case]
-    run = run_tap({**practice.config, "tables": ["patient"]}, **files)
+    run = run_installed_tap({**practice.config, "tables": ["patient"]}, **files)
     assert run.returncode == code, run.stderr
     assert message in run.stderr.splitlines()[-1]
     assert "Traceback" not in run.stderr
@@ -429,10 +429,10 @@ def test_a_future_cursor_does_not_move_the_bookmark_past_now(mariadb_database, r
     assert {row["Num"] for row in again} == {3}
 
 
-def test_an_unexpected_error_withholds_its_text(practice, run_tap):
+def test_an_unexpected_error_withholds_its_text(practice, run_installed_tap):
     """A stream map that stumbles over a name would print it: only the error's type and place are told."""
     config = {**practice.config, "tables": ["patient"], "stream_maps": {"patient": {"Number": "int(LName)"}}}
-    run = run_tap(config)
+    run = run_installed_tap(config)
     with practice.reader.connect() as connection:
         names = {row[0] for row in connection.exec_driver_sql("SELECT LName FROM patient WHERE LName <> ''")}
     assert run.returncode == 1

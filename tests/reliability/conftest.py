@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy as sa
 import yaml
+from tests.integration import conftest as integration
 from tests.integration.conftest import config_of
 from tests.reliability.chains import DURABLE, begin_chain
 from tests.reliability.destinations import DIALECTS, open_destination
-from tests.reliability.fork_server import ForkServer
 from tests.reliability.harness import Pipe, Start, compare
 from tests.reliability.tables import DEFINITIONS, Writer, create_tables, tables_yml
 
@@ -31,6 +31,7 @@ ROUNDS = int(os.environ.get("RELIABILITY_ROUNDS", "1"))
 CLEAN_RUNS = 1
 # Of each table, and of a page at its begin; pages grow until they hold so many bytes, some 15 to 20 rows.
 ROWS, PAGE_ROWS, PAGE_BYTES = 120, 15, 3000
+forks = integration.forks
 LONGEST = ("test_rows_that_commit_late", "test_kills_inside_meltano", "test_a_second_with_thousands")
 
 
@@ -41,14 +42,6 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest tests first, so that no worker begins one when the others are about to end."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
-
-
-@pytest.fixture(scope="session")
-def forks() -> Iterator[ForkServer]:
-    """Starts the tap without the second that its imports take."""
-    server = ForkServer()
-    yield server
-    server.stop()
 
 
 @pytest.fixture
