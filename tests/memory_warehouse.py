@@ -18,6 +18,7 @@ class MemoryWarehouse:
     gathered: dict = field(default_factory=lambda: defaultdict(dict))
     active: dict = field(default_factory=dict)
     positions: dict = field(default_factory=dict)
+    gone: dict = field(default_factory=dict)
     faults: dict = field(default_factory=lambda: defaultdict(list))
     log: list = field(default_factory=list)
     sessions: int = 0
@@ -62,6 +63,10 @@ class MemorySession:
     def read_positions(self):
         """All positions."""
         return dict(self.warehouse.positions)
+
+    def find_gone(self):
+        """Streams whose table a test has dropped."""
+        return dict(self.warehouse.gone)
 
     def save_position(self, stream, position):
         """Keep a position."""

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import traceback
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class ExitCode(IntEnum):
@@ -147,6 +151,19 @@ def name_stream(error: ReplicaError, stream: str) -> ReplicaError:
 def counted(number: int, what: str) -> str:
     """Return a number of things in words: 1 stream, 2 streams."""
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def list_names(names: Sequence[str]) -> str:
+    """Return the first ten of many names, and how many there are more."""
+    shown = 10
+    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
+
+
+def describe_gone(tables: Sequence[str]) -> str:
+    """Say that tables were dropped here, of which the state believes that they hold rows."""
+    if len(tables) == 1:
+        return f"table {tables[0]} is gone here, and the state stands behind its rows"
+    return f"{len(tables)} tables ({list_names(tables)}) are gone here, and the state stands behind their rows"
 
 
 def describe_partial(failed: int, streams: int) -> str:

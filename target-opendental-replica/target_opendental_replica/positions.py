@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from target_opendental_replica.stream_facts import Start
 
@@ -38,3 +38,8 @@ def is_ahead(start: Start, held: Position | None) -> bool:
     A start that is behind is fine: rows that are there already are merged again.
     """
     return start.serial > (held.serial if held else 0)
+
+
+def void(held: Mapping[tuple[str, str], Position], gone: Collection[str]) -> dict[tuple[str, str], Position]:
+    """Return what is held, by stream and lineage; of streams whose table is gone that is nothing."""
+    return {key: Position(key[1]) if key[0] in gone else position for key, position in held.items()}

@@ -23,7 +23,8 @@ def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position]) -> 
     was refused all the same (rows of a version that is not whole are gone) goes back to its begin.
     """
     bookmarks = {}
-    positions = {position.lineage: position for position in held}
+    # Of a lineage that fills two tables the one that holds less counts.
+    positions = {each.lineage: each for each in sorted(held, key=lambda each: each.serial, reverse=True)}
     for stream, entry in ahead.items():
         kept = positions.get(str(entry.get("lineage")))
         is_before = kept is not None and kept.serial < int(entry.get("serial") or 0)
@@ -61,8 +62,17 @@ def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Pa
     return None
 
 
-def advise(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position], environment: Mapping[str, str]) -> str:
-    """Say how the state is taken back, or adopted, which does not help where rows of a cut version are missing."""
+def advise(
+    ahead: Mapping[str, Mapping[str, Any]],
+    held: Iterable[Position],
+    environment: Mapping[str, str],
+    *,
+    is_gone: bool = False,
+) -> str:
+    """Say how the state is taken back, or adopted.
+
+    That does not help where rows of a cut version are missing, nor where a table is gone (`is_gone`).
+    """
     positions = [*held]
     path = write_rewind(rewind(ahead, positions), environment)
     how = f"`{render_command(path, environment)}`" if path else "`meltano state` (there is no place for a file of it)"
@@ -71,7 +81,7 @@ def advise(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position], env
     adopt = (
         ", or, if you know that the rows are here (another target loaded them), run once with on_missing_rows: adopt"
     )
-    return f"take the state back with {how} and run again{adopt if may_adopt else ''}"
+    return f"take the state back with {how} and run again{adopt if may_adopt and not is_gone else ''}"
 
 
 def render_command(path: Path, environment: Mapping[str, str]) -> str:

@@ -26,12 +26,15 @@ from target_opendental_replica.errors import (
     PartialLoadError,
     ReplicaError,
     counted,
+    describe_gone,
     describe_partial,
     describe_unexpected,
+    list_names,
     name_stream,
     printable,
 )
 from target_opendental_replica.loading import AHEAD
+from target_opendental_replica.positions import void
 from target_opendental_replica.reader import LineReader
 from target_opendental_replica.rewinding import advise
 from target_opendental_replica.settings import (
@@ -123,7 +126,8 @@ class TargetOpenDentalReplica(Target):
     def crew(self) -> Crew:
         """The workers; the destination is asked what it holds first, so that one that does not answer ends the run."""
         crew = Crew(self.warehouse, self.settings, self.logger)
-        self._held = crew.read_positions()
+        self._gone = crew.find_gone()
+        self._held = void(crew.read_positions(), self._gone)
         return crew
 
     @property
@@ -266,11 +270,13 @@ class TargetOpenDentalReplica(Target):
         """Streams of the state that sent nothing, although the destination lacks rows of theirs."""
         sent = {progress.origin for progress in self._streams} | self._removed
         missing = find_missing(self._bookmarks, self._held.values(), sent)
-        if self.settings.adopts_missing_rows:
-            for stream, position in missing.items():
+        if not self.settings.adopts_missing_rows:
+            return missing
+        gone = {lineage for stream, lineage in self._held if stream in self._gone}
+        for stream, position in missing.items():
+            if position.lineage not in gone:
                 self.crew.save_position(stream, position)
-            return {}
-        return missing
+        return {stream: position for stream, position in missing.items() if position.lineage in gone}
 
     # --- failures ----------------------------------------------------------------------------------------------------
 
@@ -305,12 +311,19 @@ class TargetOpenDentalReplica(Target):
             raise PartialLoadError(f"{describe_partial(len(unwell), len(streams))}: {told}")
 
     def _tell_behind(self, behind: Sequence[Progress], missing: Mapping[str, Position]) -> list[ReplicaError]:
-        ahead: dict[str, Mapping[str, Any]] = {name: position.bookmark for name, position in missing.items()}
-        ahead |= {stream.origin: stream.facts.start.bookmark for stream in behind if stream.facts.start is not None}
-        if not ahead:
+        """Say of which streams rows are missing, or whole tables, and how the state is taken back."""
+        entries: dict[str, Mapping[str, Any]] = {name: position.bookmark for name, position in missing.items()}
+        entries |= {stream.origin: stream.facts.start.bookmark for stream in behind if stream.facts.start is not None}
+        if not entries:
             return []
-        way_back = advise(ahead, self._held.values(), os.environ)
-        return [MissingRowsError(f"{counted(len(ahead), 'stream')} ({_list([*ahead])}): {AHEAD}; {way_back}")]
+        lineages = {lineage: self._gone[stream] for stream, lineage in self._held if stream in self._gone}
+        gone = {name: lineages[position.lineage] for name, position in missing.items() if position.lineage in lineages}
+        gone |= {stream.origin: self._gone[stream.name] for stream in behind if stream.name in self._gone}
+        ahead = [name for name in entries if name not in gone]
+        told = [f"{counted(len(ahead), 'stream')} ({list_names(ahead)}): {AHEAD}"] if ahead else []
+        told += [describe_gone(sorted(set(gone.values())))] if gone else []
+        way_back = advise(entries, self._held.values(), os.environ, is_gone=bool(gone))
+        return [MissingRowsError(f"{'; '.join(told)}; {way_back}")]
 
     def _log_summary(self) -> None:
         counts = sum((stream.counts for stream in self._streams), Counts())
@@ -406,11 +419,6 @@ def _wait(steps: Iterable[Future[None]]) -> None:
 
 def _passes_through(stream_map: StreamMap) -> bool:
     return type(stream_map) is SameRecordTransform and not stream_map.flattening_enabled
-
-
-def _list(names: Sequence[str]) -> str:
-    shown = 10
-    return ", ".join(names[:shown]) + (f" and {len(names) - shown} more" if len(names) > shown else "")
 
 
 def main() -> None:

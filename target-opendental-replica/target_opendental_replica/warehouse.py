@@ -76,11 +76,15 @@ class Session(Protocol):
         """Lock the stream against other writers, make its table fit, and tell what was changed.
 
         Raises LockedError when another run writes the stream, SchemaRefusedError when the table cannot be made to fit,
-        MissingRowsError when the start goes on with a version whose gathered rows are not here.
+        MissingRowsError when the start goes on with a version whose gathered rows are not here, or stands behind rows
+        of a table that is gone: such a table is made again only for a tap that starts before everything.
         """
 
     def read_positions(self) -> Mapping[tuple[str, str], Position]:
         """Return all that `_od_load_state` holds, by stream and lineage."""
+
+    def find_gone(self) -> Mapping[str, str]:
+        """Return the streams whose table was made here and is gone, by name, with the table's name."""
 
     def save_position(self, stream: str, position: Position) -> None:
         """Save the position of a stream that is not open, and commit it."""

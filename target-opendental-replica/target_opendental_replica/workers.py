@@ -112,6 +112,10 @@ class Crew:
         """Return what the destination holds of every stream, by stream and lineage."""
         return self._ask(lambda loading: loading.read_positions())
 
+    def find_gone(self) -> Mapping[str, str]:
+        """Return the streams whose table was made here and is gone, with the table's name."""
+        return self._ask(lambda loading: loading.find_gone())
+
     def save_position(self, stream: str, position: Position) -> None:
         """Save the position of a stream that sent nothing in this run."""
         self._ask(lambda loading: loading.save_position(stream, position))

@@ -24,8 +24,10 @@ BEGIN = Start(OURS, 0)
 
 
 @pytest.fixture(params=DIALECTS)
-def target(request, sandbox, tmp_path):
-    """Our target, in this process, before an empty destination of each dialect."""
+def target(request, sandbox, tmp_path, monkeypatch):
+    """Our target, in this process, before an empty destination of each dialect; a way back is written where it runs."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MELTANO_PROJECT_ROOT", raising=False)
     with open_destination(sandbox, request.param) as destination:
         yield Target(destination, tmp_path, None)
 

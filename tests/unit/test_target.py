@@ -255,6 +255,40 @@ def test_missing_rows_can_be_adopted(run, warehouse):
     run(schema(start=start(9)), record(2), state(patient=10, old=4))
 
 
+@pytest.mark.parametrize("settings", [{}, {"on_missing_rows": "adopt"}])
+def test_a_table_that_is_gone_is_told_with_the_way_back(run, warehouse, tmp_path, settings):
+    """Also of a stream that sent nothing, and whatever is adopted: its rows are not here, and only the tap has them."""
+    warehouse.positions |= {("old", "a1"): Position("a1", 4), ("new", "b2"): Position("b2", 4)}
+    warehouse.gone["old"] = "old_table"
+    with pytest.raises(
+        MissingRowsError, match=r"^table old_table is gone here, .* rows; take the state back with `m"
+    ) as e:
+        run(schema("fresh", start(0, "c3")), record(1, stream="fresh"), state(old=4), **settings)
+    assert str(e.value).endswith("run again")
+    [file] = tmp_path.glob("rewind-*.json")
+    nulls = {"lineage": None, "serial": None, "value": None}
+    assert json.loads(file.read_text()) == {"singer_state": {"bookmarks": {"old": nulls}}}
+    assert (names(warehouse, "fresh"), warehouse.positions["old", "a1"].serial) == ({1: "x"}, 4)
+
+
+def test_tables_that_are_gone_and_streams_that_are_behind_are_told_in_one_line(run, warehouse, tmp_path):
+    """With one command for all of them; adopting, which helps the one kind alone, is not offered."""
+    warehouse.positions |= {("a", "a1"): Position("a1", 4), ("b", "b2"): Position("b2", 4)}
+    warehouse.gone |= {"a": "a", "b": "b"}
+    marks = {
+        "a": {"lineage": "a1", "serial": 4},
+        "b": {"lineage": "b2", "serial": 5},
+        "c": {"lineage": "c3", "serial": 1},
+    }
+    words = (
+        r"^1 stream \(c\): the state is ahead .*; 2 tables \(a, b\) are gone here, .*; take the state back .* again$"
+    )
+    with pytest.raises(MissingRowsError, match=words):
+        run({"type": "STATE", "value": {"bookmarks": marks}})
+    [file] = tmp_path.glob("rewind-*.json")
+    assert json.loads(file.read_text())["singer_state"]["bookmarks"].keys() == marks.keys()
+
+
 def test_each_state_has_its_own_position(run, warehouse):
     """Two jobs that fill one destination have bookmarks of their own, and so have their positions."""
     run(schema(start=start(0, "a1")), record(1), state(patient=5))

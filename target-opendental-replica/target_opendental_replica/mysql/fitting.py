@@ -12,7 +12,13 @@ from datetime import UTC, datetime
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
-from target_opendental_replica.errors import ReplicaError, SchemaRefusedError, UnknownTypeError
+from target_opendental_replica.errors import (
+    MissingRowsError,
+    ReplicaError,
+    SchemaRefusedError,
+    UnknownTypeError,
+    describe_gone,
+)
 from target_opendental_replica.mysql.columns import BYTES, TEXTS, base_type, empty_value, render_value
 from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.keys import make_keys
@@ -58,23 +64,27 @@ def hash_text(text: str) -> str:
 
 @dataclass(frozen=True)
 class Fitting:
-    """A stream's table on its way to what it is to be."""
+    """A stream's table on its way to what it is to be; `begins` says that the tap starts before its first row."""
 
     link: Link
     ledger: Ledger
     layout: Layout
     notify: Callable[[str], None]
+    begins: bool
 
     def fit(self, entry: Entry) -> Entry:
         """Make the table fit, and return what is to be remembered of it; commits.
 
         One statement where nothing changed. Where the table lost rows or columns that the source did not change, the
-        stream's positions are forgotten, so that a state which builds on them is refused.
+        stream's positions are forgotten, so that a state which builds on them is refused. MissingRowsError where the
+        table is gone, and the tap does not begin.
         """
         found = show_create(self.link, self.layout.table)
         if found and entry.wanted == self.layout.wanted and entry.made == hash_text(found):
             return entry
         if found is None and entry.made:
+            if not self.begins:
+                raise MissingRowsError(f"stream {self.layout.stream}: {describe_gone([self.layout.table])}")
             self.notify(f"table {self.layout.table} is gone: it is made again, without its rows")
             entry = self.ledger.forget(self.layout.stream, replace(entry, kept=()))
         self._require_table()

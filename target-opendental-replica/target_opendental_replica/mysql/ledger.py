@@ -72,6 +72,13 @@ class Ledger:
         rows = self._link.run(f"SELECT stream, lineage, serial, bookmark FROM {STATE}").rows
         return {(row[0], row[1]): Position(row[1], int(row[2]), json.loads(row[3])) for row in rows}
 
+    def find_gone(self) -> Mapping[str, str]:
+        """Return the streams whose table was made here and is not there any more, with the table's name."""
+        made = self._link.run(f"SELECT stream, table_name FROM {TABLES} WHERE made <> ''").rows
+        fold = str.lower if int(self._link.run("SELECT @@lower_case_table_names").rows[0][0]) else str
+        there = {fold(str(row[0])) for row in self._link.run("SHOW TABLES").rows}
+        return {str(stream): str(table) for stream, table in made if fold(str(table)) not in there}
+
     def read_position(self, stream: str, lineage: str) -> Position | None:
         """Return the position of a stream in a lineage; None for nothing."""
         rows = self._link.run(

@@ -87,7 +87,8 @@ class MySQLSession:
         layout = lay_out(facts, self._settings)
         self._lock(layout)
         entry = self._recover(layout, self._ledger.read(layout.stream, layout.table))
-        fitting = Fitting(self._link, self._ledger, layout, notify)
+        begins = facts.start is None or facts.start.serial == 0
+        fitting = Fitting(self._link, self._ledger, layout, notify, begins)
         fitted = fitting.fit(entry)
         if fitted.versions.gathered is not None and fitted is not entry:
             fitting.fit_gathered(fitted)
@@ -102,6 +103,12 @@ class MySQLSession:
         positions = self._ledger.read_positions()
         self._link.commit()
         return positions
+
+    def find_gone(self) -> Mapping[str, str]:
+        """Return the streams whose table was made here and is gone, with the table's name."""
+        gone = self._ledger.find_gone()
+        self._link.commit()
+        return gone
 
     def save_position(self, stream: str, position: Position) -> None:
         """Save the position of a stream that is not open, and commit it."""

@@ -64,6 +64,14 @@ class Registry:
             (stream, lineage): Position(lineage, serial, _read_json(text)) for stream, lineage, serial, text in rows
         }
 
+    def find_gone(self) -> Mapping[str, str]:
+        """Return the streams whose table was made here and is not there any more, with the table's name."""
+        query = SQL(
+            "SELECT t.stream, t.table_name FROM {} t WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_class c JOIN "
+            "pg_catalog.pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname = {} AND c.relname = t.table_name)"
+        )
+        return dict(self._connection.execute(query.format(self._tables, Literal(self._schema))).fetchall())
+
     def save_position(self, stream: str, position: Position) -> None:
         """Save the position of a stream; as parameters: a bookmark holds keys, and servers log statements."""
         self._connection.execute(

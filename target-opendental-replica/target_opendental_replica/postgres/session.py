@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from psycopg.sql import SQL, Identifier, Literal
 
-from target_opendental_replica.errors import LockedError, MissingRowsError
+from target_opendental_replica.errors import LockedError, MissingRowsError, describe_gone
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import read_table
 from target_opendental_replica.postgres.errors import translated
@@ -80,6 +80,13 @@ class PostgresSession:
             self._connection.commit()
         return positions
 
+    def find_gone(self) -> Mapping[str, str]:
+        """Return the streams whose table was made here and is gone, with the table's name."""
+        with translated(f"schema {self._settings.schema}"):
+            gone = self._registry.find_gone()
+            self._connection.commit()
+        return gone
+
     def save_position(self, stream: str, position: Position) -> None:
         """Save the position of a stream that is not open, and commit it."""
         with translated(f"stream {stream}"):
@@ -95,6 +102,8 @@ class PostgresSession:
         table = read_table(self._connection, stream.schema, stream.table)
         versions = self._registry.read_versions(stream.name)
         if table is None:
+            if versions is not None:
+                self._require_begin(stream, facts, notify)
             versions = self._begin(stream)
             table = fitting.create(stream.wanted)
         else:
@@ -105,6 +114,12 @@ class PostgresSession:
         held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
         found = Found(table, versions, held, lambda: self._unlock(stream), notify)
         return PostgresLoader(self._connection, stream, self._registry, found)
+
+    def _require_begin(self, stream: Stream, facts: StreamFacts, notify: Callable[[str], None]) -> None:
+        """Refuse to make a table again that was dropped here, unless the tap starts before its first row."""
+        if facts.start is not None and facts.start.serial > 0:
+            raise MissingRowsError(f"{stream.where}: {describe_gone([stream.table])}")
+        notify(f"{stream.schema}.{stream.table} is gone: it is made again, without its rows")
 
     def _begin(self, stream: Stream) -> Versions:
         """Begin with nothing, whatever is remembered of a table that someone has dropped."""
