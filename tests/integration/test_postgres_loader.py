@@ -474,23 +474,25 @@ class TestSessions:
             other.session._settings = replace_wait
             other.open(NAMES)
 
-    def test_two_sessions_take_turns(self, desk, postgres_database):
+    def test_two_sessions_take_turns(self, postgres_database):
         """A stream that was left is free for another run, table by table, and can be taken up again.
 
         Nothing stays behind: no stage, and no lock, however often the stream was opened.
         """
-        with at_desk(postgres_database, lock_wait_seconds=0) as other:
-            for number, (ours, theirs) in enumerate([(desk, other), (other, desk)] * 2):
-                ours.open(NAMES)
-                loader = ours.open(NAMES)
-                load(loader, (number, "a"), (number, "b"))
-                loader.settle(None)
-                with pytest.raises(LockedError):
-                    theirs.open(NAMES)
-                loader.release()
-            assert names(desk) == {0: "b", 1: "b", 2: "b", 3: "b"}
-        assert desk.run("SELECT count(*) FROM pg_class WHERE starts_with(relname, '_od_stage_')") == [(0,)]
-        assert desk.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
+        at_once = {"lock_wait_seconds": 0}
+        with at_desk(postgres_database, **at_once) as desk:
+            with at_desk(postgres_database, **at_once) as other:
+                for number, (ours, theirs) in enumerate([(desk, other), (other, desk)] * 2):
+                    ours.open(NAMES)
+                    loader = ours.open(NAMES)
+                    load(loader, (number, "a"), (number, "b"))
+                    loader.settle(None)
+                    with pytest.raises(LockedError):
+                        theirs.open(NAMES)
+                    loader.release()
+                assert names(desk) == {0: "b", 1: "b", 2: "b", 3: "b"}
+            assert desk.run("SELECT count(*) FROM pg_class WHERE starts_with(relname, '_od_stage_')") == [(0,)]
+            assert desk.run("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == [(0,)]
 
     def test_what_was_not_settled_does_not_last_by_a_release(self, desk):
         """Rows without their position would."""
