@@ -96,15 +96,36 @@ class Fitting:
         self.link.commit()
         return entry
 
-    def fit_gathered(self, entry: Entry) -> None:
-        """Make the table of gathered rows like the table, when that was changed since."""
+    def fit_gathered(self, entry: Entry) -> Entry:
+        """Make the table of gathered rows like the table, when that was changed since; commits.
+
+        Rows that lack a column, or would lose a value, are no use to their version: they are dropped, and so says what
+        is returned. Their reading begins anew; a tap that goes on behind them is refused when the stream is opened.
+        """
         table = self.layout.table
         gathered = own_name("new", table)
+        if self._is_like(table, gathered):
+            return entry
         shadow = self._make(gathered, lambda name: f"CREATE TABLE {quote(name)} LIKE {quote(table)}")
-        if show_create(self.link, shadow) == show_create(self.link, gathered) or not self.layout.key:
-            self.link.run(f"DROP TABLE {quote(shadow)}")
-            return
-        self._swap(gathered, shadow, entry)
+        before, after = read_columns(self.link, gathered), read_columns(self.link, shadow)
+        follows = bool(self.layout.key) and _names(after) <= _names(before)
+        if follows and not self._copy(gathered, shadow, before, after):
+            self._rename(gathered, shadow, own_name("old", gathered), keeps=False)
+            return entry
+        self.link.run(f"DROP TABLE {quote(shadow)}, {quote(gathered)}", table=table)
+        entry = replace(entry, versions=replace(entry.versions, gathered=None))
+        self.ledger.write(self.layout.stream, entry)
+        self.link.commit()
+        self.notify(f"table {table} was changed while a version was gathered: its rows cannot follow, and are dropped")
+        return entry
+
+    def _is_like(self, table: str, gathered: str) -> bool:
+        """True when gathered rows can go on as they are; indexes may wait until their version is whole."""
+        if not self.layout.key:  # gathered in another engine
+            return read_columns(self.link, table) == read_columns(self.link, gathered)
+        wanted, there = show_create(self.link, table) or "", show_create(self.link, gathered) or ""
+        waits = self.layout.is_transactional and _drop_keys(wanted) == _drop_keys(there)
+        return wanted == there or (waits and set(_split(there)) <= set(_split(wanted)))
 
     def _remake(self, entry: Entry) -> Entry:
         table, layout = self.layout.table, self.layout
@@ -156,13 +177,16 @@ class Fitting:
         if entry.made and entry.wanted == self.layout.wanted and (loses or added):
             entry = self.ledger.forget(self.layout.stream, entry)
         aside = self._free_name(table) if loses else own_name("old", table)
-        self.link.run(f"RENAME TABLE {quote(table)} TO {quote(aside)}, {quote(shadow)} TO {quote(table)}", table=table)
-        if not loses:
-            self.link.run(f"DROP TABLE {quote(aside)}", table=table)
+        self._rename(table, shadow, aside, keeps=loses)
         changes = [*(f"column {name} added" for name in sorted(added)), *(f"column {name} dropped" for name in gone)]
         kept = f"; the old table stays as {aside}, since not every value of it fits" if loses else ""
         self.notify(f"table {table} was made to fit: {', '.join(changes) or 'its structure changed'}{kept}")
         return entry
+
+    def _rename(self, table: str, shadow: str, aside: str, *, keeps: bool) -> None:
+        self.link.run(f"RENAME TABLE {quote(table)} TO {quote(aside)}, {quote(shadow)} TO {quote(table)}", table=table)
+        if not keeps:
+            self.link.run(f"DROP TABLE {quote(aside)}", table=table)
 
     def _copy(self, table: str, shadow: str, before: Columns, after: Columns) -> bool:
         """Copy the rows; True when a value was altered or a row could not be taken."""
@@ -266,7 +290,11 @@ def read_key(link: Link, table: str) -> tuple[str, ...]:
 
 def _drop_keys(ddl: str) -> list[str]:
     """Return the lines of a DDL text without those of indexes that are not UNIQUE."""
-    return [line.rstrip(",") for line in ddl.split("\n") if not line.startswith(("  KEY `", "  FULLTEXT", "  SPATIAL"))]
+    return [line for line in _split(ddl) if not line.startswith(("  KEY `", "  FULLTEXT", "  SPATIAL"))]
+
+
+def _split(ddl: str) -> list[str]:
+    return [line.rstrip(",") for line in ddl.split("\n")]
 
 
 def _keep(column: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -90,8 +90,8 @@ class MySQLSession:
         begins = facts.start is None or facts.start.serial == 0
         fitting = Fitting(self._link, self._ledger, layout, notify, begins)
         fitted = fitting.fit(entry)
-        if fitted.versions.gathered is not None and fitted is not entry:
-            fitting.fit_gathered(fitted)
+        if fitted.versions.gathered is not None:
+            fitted = fitting.fit_gathered(fitted)
         fitted = replace(fitted, versions=self._go_on(facts, fitted.versions))
         start = facts.start
         held = self._ledger.read_position(layout.stream, start.lineage if start else "")
