@@ -36,7 +36,7 @@ _LIMIT = "/*M!100101 , max_statement_time = {0} */"
 
 @dataclass(frozen=True)
 class Answer:
-    """What the server says of a statement; `records` and `duplicates` are of its message, if it has them."""
+    """What the server says of a statement; `affected` and `warnings` are its counts, `message` its own words."""
 
     rows: tuple[tuple[Any, ...], ...]
     affected: int

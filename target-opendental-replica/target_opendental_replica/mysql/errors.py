@@ -19,6 +19,7 @@ from target_opendental_replica.errors import (
     ReplicaError,
     StoreError,
     UnreachableError,
+    ValueRefusedError,
 )
 
 if TYPE_CHECKING:
@@ -47,6 +48,10 @@ _NO_RIGHT = (
     "user {user!r} lacks a right on database {database!r}{where} (error {code}): GRANT ALL ON `{database}`.* to it",
 )
 _BUSY = (ConflictError, "a deadlock, or a lock that was not free in time{where} (error {code})")
+_CONSTRAINT = (
+    ValueRefusedError,
+    "a row is not what a CHECK constraint asks for{where} (error {code}): drop the constraint, which the source lacks",
+)
 _READ_ONLY = (
     StoreError,
     "the server at {at} takes no writes{where} (error {code}): it is read-only; name the server that is not",
@@ -75,7 +80,8 @@ _MEANINGS: dict[int, tuple[type[ReplicaError], str]] = {
     # Lost, closed or killed; the server shuts down; the client and the server no longer understand each other.
     **dict.fromkeys((CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 2014, 2055, 1053, 1080, 1152, 1927), _LOST),
     **dict.fromkeys((1158, 1159, 1160, 1161, 1317, 1969, 3024), _LOST),
-    **dict.fromkeys((1205, 1213, 1020, 1412, 3572, 4025), _BUSY),
+    **dict.fromkeys((1205, 1213, 1020, 1412, 3572), _BUSY),
+    **dict.fromkeys((3819, 4025), _CONSTRAINT),  # MySQL's number, and MariaDB's
     **dict.fromkeys((1045, 1129, 1130, 1698, 1820), _DENIED),
     **dict.fromkeys((1142, 1143, 1227, 1370), _NO_RIGHT),
     1044: (

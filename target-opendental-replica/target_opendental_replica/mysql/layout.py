@@ -63,6 +63,11 @@ class Layout:
         return tuple(index["columns"] for index in self.facts.get("indexes", ()) if index.get("unique"))
 
     @property
+    def moving(self) -> tuple[str, ...]:
+        """The columns that the server sets to the present moment when it updates a row."""
+        return tuple(str(column["name"]) for column in self.facts["columns"] if column.get("on_update"))
+
+    @property
     def deferrable(self) -> tuple[Mapping[str, Any], ...]:
         """The indexes that rows need not have while they are loaded."""
         return tuple(index for index in self.facts.get("indexes", ()) if not index.get("unique"))

@@ -20,6 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from target_opendental_replica.errors import counted
 from target_opendental_replica.mysql import bulk
 from target_opendental_replica.mysql.keys import WORTH_IT, defer_keys, make_keys
 from target_opendental_replica.mysql.statements import (
@@ -38,6 +39,7 @@ from target_opendental_replica.mysql.statements import (
     render_return,
     render_stage,
     render_upsert,
+    render_yielding,
 )
 from target_opendental_replica.statements import quote
 from target_opendental_replica.stream_facts import DELETED_AT
@@ -259,7 +261,7 @@ class TableLoader:
         inserted = answer.affected - 2 * updated
         counts = Counts(inserted, updated, records - inserted - updated) + displaced
         if displaced.updated and unsent:
-            self._link.run(render_return(table, layout.key, unsent), table=table)
+            self._link.run(render_return(table, layout.key, unsent, layout.moving), table=table)
         return counts + self._delete(stage)
 
     def _make_way(self, stage: Stage) -> Counts:
@@ -283,10 +285,11 @@ class TableLoader:
         return counts
 
     def _delete(self, stage: Stage) -> Counts:
-        if not stage.deletes or not self._layout.key:
+        layout, table = self._layout, stage.table
+        if not stage.deletes or not layout.key:
             return Counts()
-        render = render_mark if self._layout.marks else render_delete
-        return Counts(deleted=self._link.run(render(stage.table, self._layout.key), table=stage.table).affected)
+        marking = render_mark(table, layout.key, layout.moving) if layout.marks else render_delete(table, layout.key)
+        return Counts(deleted=self._link.run(marking, table=table).affected)
 
     # --- settling -----------------------------------------------------------------------------------------------------
 
@@ -350,8 +353,19 @@ class TableLoader:
         layout, new = self._layout, self._gathered
         unsent = layout.unsent(sent, self._entry.kept)
         if unsent:
-            self._link.run(render_carry_values(layout.table, new, unsent, layout.key), table=new)
+            self._link.run(render_carry_values(layout.table, new, unsent, layout.key, layout.moving), table=new)
         if layout.marks:
-            own = (*layout.facts["columns"], *self._entry.kept)
-            columns = [column for column in own if column["name"] != DELETED_AT]
-            self._link.run(render_carry_marked(layout.table, new, columns, layout.key), table=new)
+            self._carry_marked()
+
+    def _carry_marked(self) -> None:
+        """Take the rows over that are gone at the source, but those of whose UNIQUE values other rows have come."""
+        layout, new = self._layout, self._gathered
+        columns = [each for each in (*layout.facts["columns"], *self._entry.kept) if each["name"] != DELETED_AT]
+        yielding = render_yielding(layout.table, new, layout.key, layout.uniques) if layout.uniques else "SELECT 0"
+        number = int(self._link.run(yielding, table=new).rows[0][0])
+        self._link.run(render_carry_marked(layout.table, new, columns, layout.key, layout.uniques), table=new)
+        if number:
+            self._notify(
+                f"table {layout.table}: {counted(number, 'row')} that are gone at the source are deleted, not "
+                "marked: others have their UNIQUE values now"
+            )

@@ -1,4 +1,8 @@
-"""SQL texts of the loader: pure functions. Every name is quoted; fields of the CSV are user variables or literals."""
+"""SQL texts of the loader: pure functions. Every name is quoted; fields of the CSV are user variables or literals.
+
+`moving` are columns that the server sets to the present moment in each UPDATE that does not set them (ON UPDATE): every
+UPDATE here sets them to what they are, or to what was sent.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +141,6 @@ def render_upsert(
     if marks:
         into, values = [*into, quote(DELETED_AT)], [*values, "NULL"]
         updates.append(f"{quote(DELETED_AT)} = NULL")
-    # A column that moves by itself would move, though it is not sent.
     moving = [quote(str(column["name"])) for column in unsent if column.get("on_update")]
     updates += [f"{name} = {quote(table)}.{name}" for name in moving]
     where = f" WHERE s.{quote(DELETED_AT)} IS NULL" if deletes else ""
@@ -155,11 +158,11 @@ def render_delete(table: str, key: Sequence[str]) -> str:
     )
 
 
-def render_mark(table: str, key: Sequence[str]) -> str:
+def render_mark(table: str, key: Sequence[str], moving: Iterable[str]) -> str:
     """Return what marks the rows that are marked in the stage, and no other value of them."""
     return (
         f"UPDATE {quote(table)} t JOIN {quote(STAGE)} s ON {match(key, 't', 's')} "
-        f"SET t.{quote(DELETED_AT)} = {_MARKED.format('s')} "
+        f"SET t.{quote(DELETED_AT)} = {_MARKED.format('s')}{_stay(moving, (), 't')} "
         f"WHERE s.{quote(DELETED_AT)} IS NOT NULL AND t.{quote(DELETED_AT)} IS NULL"
     )
 
@@ -177,9 +180,13 @@ def equal(columns: Iterable[Mapping[str, Any]], left: str, right: str) -> str:
 
 def render_conflicts(table: str, key: Sequence[str], unique: Sequence[Mapping[str, Any]], *, deletes: bool) -> str:
     """Return what finds rows of the table that hold a UNIQUE value which the stage gives to another row: t and s."""
-    same = " AND ".join(f"{_prefix(each, 't')} = {_prefix(each, 's')}" for each in unique)
+    same = _meet(unique, "t", "s")
     alive = f" AND s.{quote(DELETED_AT)} IS NULL" if deletes else ""
     return f"{quote(table)} t JOIN {quote(STAGE)} s ON {same} AND NOT ({match(key, 't', 's')}){alive}"
+
+
+def _meet(unique: Iterable[Mapping[str, Any]], left: str, right: str) -> str:
+    return " AND ".join(f"{_prefix(each, left)} = {_prefix(each, right)}" for each in unique)
 
 
 def _prefix(column: Mapping[str, Any], alias: str) -> str:
@@ -194,9 +201,12 @@ def render_displaced(conflicts: str, columns: Sequence[str], *, again: bool) -> 
     return f"{begin} {DISPLACED} SELECT DISTINCT {names} FROM {conflicts}"
 
 
-def render_return(table: str, key: Sequence[str], columns: Sequence[Mapping[str, Any]]) -> str:
+def render_return(table: str, key: Sequence[str], columns: Sequence[Mapping[str, Any]], moving: Iterable[str]) -> str:
     """Return what gives rows that came back their values of columns that are not sent."""
-    return f"UPDATE {quote(table)} t JOIN {DISPLACED} d ON {match(key, 't', 'd')} SET {_assign(columns, 't', 'd')}"
+    return (
+        f"UPDATE {quote(table)} t JOIN {DISPLACED} d ON {match(key, 't', 'd')} "
+        f"SET {_assign(columns, 't', 'd')}{_stay(moving, columns, 't')}"
+    )
 
 
 def render_compare(old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str], *, marks: bool) -> str:
@@ -209,25 +219,53 @@ def render_compare(old: str, new: str, columns: Sequence[Mapping[str, Any]], key
     )
 
 
-def render_carry_marked(old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str]) -> str:
-    """Return what takes rows over that `new` does not have, marked as gone since now."""
+def render_yielding(old: str, new: str, key: Sequence[str], uniques: Iterable[Sequence[Mapping[str, Any]]]) -> str:
+    """Return what counts the rows that `new` does not have, and whose UNIQUE value another row has there."""
+    met = " OR ".join(_is_met(new, unique) for unique in uniques)
+    return f"SELECT COUNT(*) FROM {quote(old)} o WHERE {_is_not_in(new, key)} AND ({met})"
+
+
+def render_carry_marked(
+    old: str,
+    new: str,
+    columns: Sequence[Mapping[str, Any]],
+    key: Sequence[str],
+    uniques: Iterable[Sequence[Mapping[str, Any]]],
+) -> str:
+    """Return what takes rows over that `new` does not have, marked as gone since now, but for `render_yielding`."""
     names = ", ".join(quote(str(column["name"])) for column in columns)
     values = ", ".join(render_value(column, f"o.{quote(str(column['name']))}") for column in columns)
     return (
         f"INSERT INTO {quote(new)} ({names}, {quote(DELETED_AT)}) "
         f"SELECT {values}, COALESCE(o.{quote(DELETED_AT)}, UTC_TIMESTAMP(6)) FROM {quote(old)} o "
-        f"WHERE NOT EXISTS (SELECT 1 FROM {quote(new)} n WHERE {match(key, 'n', 'o')})"
+        f"WHERE {' AND NOT '.join([_is_not_in(new, key), *(_is_met(new, unique) for unique in uniques)])}"
     )
 
 
-def render_carry_values(old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str]) -> str:
+def _is_not_in(new: str, key: Sequence[str]) -> str:
+    return f"NOT EXISTS (SELECT 1 FROM {quote(new)} n WHERE {match(key, 'n', 'o')})"
+
+
+def _is_met(new: str, unique: Iterable[Mapping[str, Any]]) -> str:
+    return f"EXISTS (SELECT 1 FROM {quote(new)} n WHERE {_meet(unique, 'n', 'o')})"
+
+
+def render_carry_values(
+    old: str, new: str, columns: Sequence[Mapping[str, Any]], key: Sequence[str], moving: Iterable[str]
+) -> str:
     """Return what takes the values of columns over that are not sent."""
     return (
         f"UPDATE {quote(new)} n JOIN {quote(old)} o ON {match(key, 'n', 'o')} "
-        f"SET {_assign(columns, 'n', 'o')} WHERE NOT ({equal(columns, 'n', 'o')})"
+        f"SET {_assign(columns, 'n', 'o')}{_stay(moving, columns, 'n')} WHERE NOT ({equal(columns, 'n', 'o')})"
     )
 
 
 def _assign(columns: Iterable[Mapping[str, Any]], left: str, right: str) -> str:
     named = ((column, quote(str(column["name"]))) for column in columns)
     return ", ".join(f"{left}.{name} = {render_value(column, f'{right}.{name}')}" for column, name in named)
+
+
+def _stay(moving: Iterable[str], assigned: Iterable[Mapping[str, Any]], alias: str) -> str:
+    """Return what keeps columns as they are that would move by themselves; those that are assigned do not."""
+    names = {str(column["name"]) for column in assigned}
+    return "".join(f", {alias}.{quote(name)} = {alias}.{quote(name)}" for name in moving if name not in names)
