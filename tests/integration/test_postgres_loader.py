@@ -45,19 +45,21 @@ def stamp(desk, table="patient"):
 
 
 class TestDirect:
-    """A table that was empty when the run began."""
+    """The table of a version, while nobody reads it."""
 
-    def test_an_empty_table_is_loaded_by_copy_into_itself(self, desk):
+    def test_a_version_is_loaded_by_copy_into_its_table(self, desk):
         """No stage is made, rows and metadata are there, and no default stays behind."""
         loader = desk.open(PATIENT)
-        load(loader, (1, "a", Decimal("1.10"), "2026-01-02", "2026-01-02T03:04:05Z", True), properties=PATIENT)
-        load(loader, (2, None, None, None, None, None), properties=PATIENT)
+        row = (1, "a", Decimal("1.10"), "2026-01-02", "2026-01-02T03:04:05Z", True)
+        load(loader, row, version=5, properties=PATIENT)
+        load(loader, (2, None, None, None, None, None), version=5, properties=PATIENT)
+        loader.activate(5)
         assert desk.told == []
         assert loader.settle(None) == Counts(inserted=2)
         found = desk.rows("id, name, fee::text, born::text, at::text, active")
         assert found == [(1, "a", "1.10", "2026-01-02", "2026-01-02 03:04:05", True), (2, None, None, None, None, None)]
         metadata = "_sdc_extracted_at, _sdc_deleted_at, _sdc_table_version, _sdc_received_at = _sdc_batched_at"
-        assert set(desk.rows(metadata)) == {(EXTRACTED_AT.replace(tzinfo=None), None, None, True)}
+        assert set(desk.rows(metadata)) == {(EXTRACTED_AT.replace(tzinfo=None), None, 5, True)}
         defaults = "SELECT column_default FROM information_schema.columns WHERE table_name = 'patient'"
         assert {default for (default,) in desk.run(defaults)} == {None}
         stages = "SELECT count(*) FROM pg_catalog.pg_class WHERE starts_with(relname, '_od_stage_')"
@@ -66,21 +68,12 @@ class TestDirect:
     def test_a_key_that_comes_twice_is_merged_from_then_on(self, desk):
         """In one batch or in the next one: the last row counts, and no row is lost."""
         loader = desk.open(NAMES)
-        load(loader, (1, "a"), (2, "b"))
-        load(loader, (3, "c"), (2, "B"), (3, "C"))
-        load(loader, (4, "d"))
-        assert loader.settle(None) == Counts(inserted=4, updated=1)
+        load(loader, (1, "a"), (2, "b"), version=5)
+        load(loader, (3, "c"), (2, "B"), (3, "C"), version=5)
+        load(loader, (4, "d"), version=5)
+        loader.activate(5)
+        assert loader.settle(None) == Counts(inserted=4)
         assert names(desk) == {1: "a", 2: "B", 3: "C", 4: "d"}
-
-    def test_a_reader_of_the_empty_table_delays_nothing(self, desk):
-        """Constants are given by ALTER TABLE, which a reader holds up: the batch then takes the other way."""
-        loader = desk.open(NAMES)
-        reader = desk.warehouse.connect()
-        reader._connection.execute("SELECT FROM raw.patient")
-        load(loader, (1, "a"))
-        assert loader.settle(None) == Counts(inserted=1)
-        reader.close()
-        assert names(desk) == {1: "a"}
 
     def test_without_metadata_there_is_none(self, postgres_database):
         """add_record_metadata: false leaves the source's columns alone."""
@@ -158,8 +151,9 @@ class TestMerge:
         """hard_delete: false keeps the row with its values; an equal row that comes back is unmarked."""
         loader = soft_desk.open(NAMES)
         load(loader, (1, "a"), (2, "b"))
+        assert loader.settle(None) == Counts(inserted=2)
         load(loader, (1, None, GONE), properties=MARKED)
-        assert loader.settle(None) == Counts(inserted=2, deleted=1)
+        assert loader.settle(None) == Counts(deleted=1)
         assert soft_desk.rows("id, name, _sdc_deleted_at IS NOT NULL") == [(1, "a", True), (2, "b", False)]
         load(loader, (1, "a"))
         assert loader.settle(None) == Counts(updated=1)
@@ -431,6 +425,7 @@ class TestPosition:
         """The same with a commit in between leaves a row behind: the test above would see it."""
         loader = desk.open(NAMES)
         load(loader, (2, "b"))
+        loader._flush()
         desk.session._connection.commit()
         desk.again()
         assert names(desk) == {2: "b"}

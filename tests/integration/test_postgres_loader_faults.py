@@ -297,8 +297,10 @@ class TestConnections:
         desk.open(NAMES)
         desk.run("REVOKE ALL ON raw.patient FROM analytics_owner")
         desk.again()
+        loader = desk.open(NAMES)
+        loader.load(batch(NAMES, [(1, "a")]))
         with pytest.raises(AccessDeniedError, match=r"table raw\.patient: the user lacks a right: it must own"):
-            desk.open(NAMES)
+            loader.settle(None)
 
     def test_every_state_of_the_documents_has_its_error(self):
         """53100 and the like cannot be had in a second: the table itself is looked at."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import ssl
+import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
+from psycopg import errors as refusals
 
 from target_opendental_replica.errors import ConfigError, UnreachableError
 from target_opendental_replica.postgres.errors import translate_login, translated
@@ -20,6 +22,9 @@ if TYPE_CHECKING:
 _PROGRAM = "target-opendental-replica"
 _MILLISECONDS = 1000
 _CHECKS_CLIENTS = 140_000
+# Seconds that one try of DDL waits for its lock, and that readers have before the next one.
+_TRY, _PAUSE = 1, 1
+T = TypeVar("T")
 # What psycopg has to say of an error that it ignores may quote a row.
 logging.getLogger("psycopg").addFilter(lambda _record: False)
 
@@ -35,8 +40,37 @@ def savepoint(connection: Connection) -> Iterator[None]:
     except psycopg.Error:
         if not connection.closed:
             connection.execute("ROLLBACK TO SAVEPOINT _od_attempt")
+            connection.execute("RELEASE SAVEPOINT _od_attempt")
         raise
     connection.execute("RELEASE SAVEPOINT _od_attempt")
+
+
+def in_turn(connection: Connection, change: Callable[[], T]) -> T:
+    """Change a table that others read, in tries for as long as the session waits for a lock (`lock_timeout`).
+
+    Whoever comes behind a statement that waits for readers waits as well, be it for a SELECT: so a try is short, lets
+    go of all that it has locked, and is followed by a pause. Raises LockNotAvailable where none had the table.
+    """
+    query = "SELECT setting::integer / 1000.0 FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'"
+    [(patience,)] = connection.execute(query).fetchall()
+    until = time.monotonic() + float(patience)
+    while True:
+        try:
+            with savepoint(connection):
+                _wait_for_locks(connection, min(_TRY, float(patience)))
+                changed = change()
+                _wait_for_locks(connection, float(patience))
+                return changed
+        except refusals.LockNotAvailable:
+            if time.monotonic() >= until:
+                raise
+        time.sleep(_PAUSE)
+
+
+def _wait_for_locks(connection: Connection, seconds: float) -> None:
+    """Set how long statements wait for a lock, until the transaction ends."""
+    value = str(round(seconds * _MILLISECONDS))
+    connection.execute("SELECT pg_catalog.set_config('lock_timeout', %s, true)", (value,))
 
 
 def connect(settings: Settings) -> Connection:

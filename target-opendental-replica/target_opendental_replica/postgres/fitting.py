@@ -10,7 +10,7 @@ from psycopg import errors as refusals
 
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import read_table
-from target_opendental_replica.postgres.connection import savepoint
+from target_opendental_replica.postgres.connection import in_turn, savepoint
 from target_opendental_replica.postgres.drift import (
     AddColumn,
     AlterType,
@@ -41,6 +41,7 @@ class Fitting:
         self._connection, self._schema, self._name = connection, schema, table
         self._table = statements.qualify(schema, table)
         self._drops_columns, self._notify = drops_columns, notify
+        self._told: list[str] = []
 
     def create(self, wanted: Wanted) -> Table:
         """Create the table."""
@@ -53,10 +54,16 @@ class Fitting:
         steps = plan_drift(table, wanted, drops_columns=self._drops_columns, today=today)
         if not steps:
             return table
+        in_turn(self._connection, lambda: self._change(table, steps))
+        for line in self._told:
+            self._notify(line)
+        return self._read()
+
+    def _change(self, table: Table, steps: Sequence[Step]) -> None:
+        self._told = []
         self._alter_types(table, [step for step in steps if isinstance(step, AlterType)])
         for step in steps:
             self._take(step)
-        return self._read()
 
     def _take(self, step: Step) -> None:
         if isinstance(step, AddColumn):
@@ -124,4 +131,4 @@ class Fitting:
         return table
 
     def _tell(self, what: str) -> None:
-        self._notify(f"{self._schema}.{self._name}: {what}")
+        self._told.append(f"{self._schema}.{self._name}: {what}")

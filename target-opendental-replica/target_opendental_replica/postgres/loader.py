@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from target_opendental_replica.errors import BrokenStreamError
 from target_opendental_replica.postgres import statements
-from target_opendental_replica.postgres.activation import Activation
 from target_opendental_replica.postgres.catalog import read_table
 from target_opendental_replica.postgres.errors import translated
 from target_opendental_replica.postgres.names import choose_gathered, choose_stage
-from target_opendental_replica.postgres.stage import Loading, Stage
+from target_opendental_replica.postgres.stage import Copying, Stage
+from target_opendental_replica.postgres.takeover import Takeover
 from target_opendental_replica.versions import RunVersions
 from target_opendental_replica.warehouse import Counts
 
@@ -73,13 +73,15 @@ class Found:
 
 @dataclass
 class Destination:
-    """A table that takes rows: by COPY into itself where `is_direct`, until too often a key was there already."""
+    """A table that takes rows: by COPY into itself where `is_direct`, until too often a key was there already.
+
+    That needs ALTER TABLE, which readers would wait for: a table is loaded so only while nobody reads it.
+    """
 
     name: str
     quoted: Composable
     facts: Table
-    is_direct: bool
-    has_readers: bool
+    is_direct: bool = False
     misses: int = 0
 
 
@@ -90,19 +92,16 @@ class PostgresLoader:
         self.held, self._versions = found.held, found.versions
         self._unlock, self._notify = found.unlock, found.notify
         self._connection, self._stream, self._registry = connection, stream, registry
-        self._loading = Loading(connection, stream.name)
+        self._copying = Copying(connection, stream.name)
         self._stage = Stage(connection, choose_stage(stream.table), stream.wanted)
         self._staged_for: Destination | None = None
         self._counts = Counts()
-        self._is_gathering = False
-        quoted = statements.qualify(stream.schema, stream.table)
-        [(is_filled,)] = connection.execute(statements.is_filled(quoted)).fetchall()
-        is_direct = not is_filled and self._is_as_wanted(found.table)
-        self._table = Destination(stream.table, quoted, found.table, is_direct, has_readers=True)
+        self._is_gathering = self._is_activating = False
+        self._table = Destination(stream.table, statements.qualify(stream.schema, stream.table), found.table)
         self._gathered = self._find_gathered()
 
     def load(self, batch: Batch) -> None:
-        """Take a batch: into the table itself while no row can be there twice, else into the stage.
+        """Take a batch: into the table of a new version itself while no row can be there twice, else into the stage.
 
         Raises BrokenStreamError for one that names a column twice, or not every property: rows are merged whole.
         """
@@ -114,25 +113,24 @@ class PostgresLoader:
             values = self._choose_values(batch)
             if not (self._fits_directly(destination, batch) and self._copy(destination, batch, values)):
                 self._staged_for = destination
-                self._stage.take(batch, values, self._loading)
+                self._stage.take(batch, values, self._copying)
 
     def activate(self, version: int) -> None:
-        """Make the gathered rows the table: see `Activation`."""
+        """Make the gathered rows the table when it settles: until then nothing is locked that others read."""
         if not self._is_new_version(version):
             return
         with translated(self._stream.where):
             self._flush()
-            gathered = self._gathered if self._versions.gathered == version else None
-            activation = Activation(self._connection, self._stream, self._table)
-            self._counts += activation.take(gathered)
-            self._drop_gathered()
-            self._versions = self._versions.activate(version)
-            self._registry.save_versions(self._stream.name, self._stream.table, self._versions)
+            self._take_over()
+            if self._versions.gathered != version:
+                self._drop_gathered()
+            self._versions, self._is_activating = self._versions.activate(version), True
 
     def settle(self, position: Position | None) -> Counts:
-        """Merge, save the position and commit, all in one transaction."""
+        """Merge, activate, save the position and commit, all in one transaction."""
         with translated(self._stream.where):
             self._flush()
+            self._take_over()
             if position is not None:
                 self._registry.save_position(self._stream.name, position)
             self._connection.commit()
@@ -153,12 +151,29 @@ class PostgresLoader:
 
     def _choose(self, version: int | None) -> Destination:
         if version is None or not self._is_new_version(version):
-            return self._table
+            return self._choose_active()
         if self._gathered is None or self._versions.gathered != version:
             self._flush()
+            self._take_over()
             self._gathered = self._gather(version)
         self._is_gathering = True
         return self._gathered
+
+    def _choose_active(self) -> Destination:
+        """Return the table, or that which takes its place when it settles."""
+        if self._is_activating and self._gathered is not None:
+            return self._gathered
+        self._take_over()
+        return self._table
+
+    def _take_over(self) -> None:
+        """Bring a version that was activated into the table."""
+        if not self._is_activating:
+            return
+        self._is_activating = False
+        self._counts += Takeover(self._connection, self._stream, self._table).take(self._gathered)
+        self._drop_gathered()
+        self._registry.save_versions(self._stream.name, self._stream.table, self._versions)
 
     def release(self) -> None:
         """Drop the stage and free the lock; rows that nobody settled are rolled back, as the session's end would."""
@@ -200,7 +215,7 @@ class PostgresLoader:
         facts = read_table(self._connection, self._stream.schema, name)
         if facts is None:
             return None
-        return Destination(name, self._quote_gathered(), facts, self._is_as_wanted(facts), has_readers=False)
+        return Destination(name, self._quote_gathered(), facts, self._is_as_wanted(facts))
 
     def _drop_gathered(self) -> None:
         self._connection.execute(statements.drop_table(self._quote_gathered()))
@@ -220,16 +235,11 @@ class PostgresLoader:
         return is_free and self._stream.wanted.source.keys() == set(batch.columns)
 
     def _copy(self, destination: Destination, batch: Batch, values: dict[str, object]) -> bool:
-        rows = self._loading.copy_direct(
-            destination.quoted, destination.name, batch, values, has_readers=destination.has_readers
-        )
-        if rows is None:
-            destination.misses += 1
-            destination.is_direct = destination.misses < _MOST_MISSES
-            return False
-        if destination is self._table:
-            self._counts += Counts(inserted=rows)
-        return True
+        if self._copying.copy_direct(destination.quoted, destination.name, batch, values):
+            return True
+        destination.misses += 1
+        destination.is_direct = destination.misses < _MOST_MISSES
+        return False
 
     def _choose_values(self, batch: Batch) -> dict[str, object]:
         """What stock adds to each row but the mark of deletion; of one batch they are the same."""
@@ -271,7 +281,8 @@ class PostgresLoader:
     def _merge(self, merge: statements.Merge, destination: Destination) -> Counts:
         self._stage.keep_last()
         deleted = self._delete(merge, destination) if self._stage.has_marks else 0
-        if merge.is_ordered and self._ask(merge.is_apart()):  # a log that grew, or pages of a first load
+        is_apart = merge.is_apart() if merge.is_ordered else statements.is_empty(destination.quoted)
+        if self._ask(is_apart):  # a log that grew, or a first load
             return Counts(inserted=self._run(merge.append()), deleted=deleted)
         [(rows,)] = self._connection.execute(statements.count(self._stage.table)).fetchall()
         updated = self._run(merge.update())

@@ -25,26 +25,24 @@ if TYPE_CHECKING:
     from target_opendental_replica.postgres.model import Wanted
 
 _CHUNK = 262_144
-# How long a direct load waits for readers of an empty table before it takes the other way.
-_READERS_WAIT = "200ms"
 
 
 class CutError(Exception):
     """Rows that do not end with a newline."""
 
 
-class Loading:
+class Copying:
     """COPY of one stream's batches."""
 
     def __init__(self, connection: Connection, stream: str) -> None:
         self._connection, self._stream = connection, stream
 
-    def copy(self, table: Composable, name: str, columns: Iterable[str], batch: Batch) -> int:
-        """Load a batch into these columns, and return the number of its rows; `name` is the table's own, for errors."""
+    def copy(self, table: Composable, name: str, columns: Iterable[str], batch: Batch) -> None:
+        """Load a batch into these columns; `name` is the table's own, for errors."""
         statement = statements.copy(table, columns)
         try:
             with batch.open() as content:
-                return self._send(statement, content)
+                self._send(statement, content)
         except refusals.UniqueViolation:
             raise
         except CutError:
@@ -59,7 +57,7 @@ class Loading:
                 "tap and target must run on one machine"
             ) from None
 
-    def _send(self, statement: Composed, content: BinaryIO) -> int:
+    def _send(self, statement: Composed, content: BinaryIO) -> None:
         """Send the rows. The server takes a cut number for a whole one, so their end is looked at before it is told."""
         cursor, last = self._connection.cursor(), b""
         with cursor.copy(statement) as copying:
@@ -68,35 +66,22 @@ class Loading:
                 last = chunk[-1:]
             if last != b"\n":
                 raise CutError
-        return cursor.rowcount
 
-    def copy_direct(
-        self, table: Composable, name: str, batch: Batch, values: Mapping[str, object], *, has_readers: bool
-    ) -> int | None:
-        """Load a batch into a table itself; None, and nothing done, where a key is there already or readers hold it.
+    def copy_direct(self, table: Composable, name: str, batch: Batch, values: Mapping[str, object]) -> bool:
+        """Load a batch into a table itself, which nobody reads; False, and nothing done, where a key is there already.
 
         The constants `values` are the columns' defaults for as long as that takes, in this transaction only.
         """
         try:
             with savepoint(self._connection):
                 if values:
-                    self._set_defaults(table, values, has_readers=has_readers)
-                rows = self.copy(table, name, batch.columns, batch)
+                    self._connection.execute(statements.set_defaults(table, values))
+                self.copy(table, name, batch.columns, batch)
                 if values:
                     self._connection.execute(statements.drop_defaults(table, values))
-                return rows
-        except (refusals.UniqueViolation, refusals.LockNotAvailable):
-            return None
-
-    def _set_defaults(self, table: Composable, values: Mapping[str, object], *, has_readers: bool) -> None:
-        if not has_readers:
-            self._connection.execute(statements.set_defaults(table, values))
-            return
-        wait = "SELECT pg_catalog.set_config('lock_timeout', %s, true)"
-        [(before,)] = self._connection.execute("SELECT pg_catalog.current_setting('lock_timeout')").fetchall()
-        self._connection.execute(wait, (_READERS_WAIT,))
-        self._connection.execute(statements.set_defaults(table, values))
-        self._connection.execute(wait, (before,))
+        except refusals.UniqueViolation:
+            return False
+        return True
 
 
 class Stage:
@@ -111,12 +96,12 @@ class Stage:
         self.is_filled = False
         self.has_marks = False
 
-    def take(self, batch: Batch, values: Mapping[str, object], loading: Loading) -> None:
-        """Load a batch; properties that no schema has are read and left."""
+    def take(self, batch: Batch, values: Mapping[str, object], copying: Copying) -> None:
+        """Load a batch; a tap's own `_sdc_` columns are read and left, but for the mark of deletion."""
         columns = list(self._name_columns(batch.columns))
         if values:
             self._connection.execute(statements.set_defaults(self.table, values))
-        loading.copy(self.table, self._name, columns, batch)
+        copying.copy(self.table, self._name, columns, batch)
         self.is_filled = True
         self.has_marks |= DELETED_AT in batch.columns
 

@@ -302,5 +302,10 @@ def is_filled(table: Composable) -> Composed:
     return SQL("SELECT EXISTS (SELECT FROM {})").format(table)
 
 
+def is_empty(table: Composable) -> Composed:
+    """Ask whether there is no row."""
+    return SQL("SELECT NOT EXISTS (SELECT FROM {})").format(table)
+
+
 def _same_key(names: Iterable[str]) -> Composed:
     return SQL(" AND ").join(SQL("t.{0} = s.{0}").format(Identifier(name)) for name in names)

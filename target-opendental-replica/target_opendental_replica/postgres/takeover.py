@@ -14,7 +14,7 @@ from psycopg.sql import SQL, Identifier
 
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import can_replace, read_table
-from target_opendental_replica.postgres.connection import savepoint
+from target_opendental_replica.postgres.connection import in_turn
 from target_opendental_replica.warehouse import Counts
 
 if TYPE_CHECKING:
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from target_opendental_replica.postgres.loader import Destination, Stream
 
 
-class Activation:
-    """Brings the rows that were gathered into a stream's table."""
+class Takeover:
+    """Brings the rows that were gathered into a stream's table, which may be locked from then on: to be committed."""
 
     def __init__(self, connection: Connection, stream: Stream, table: Destination) -> None:
         self._connection, self._stream, self._table = connection, stream, table
@@ -37,7 +37,6 @@ class Activation:
         [(is_filled,)] = self._connection.execute(statements.is_filled(self._table.quoted)).fetchall()
         if not is_filled and can_replace(self._connection, self._table.facts.oid, gathered.facts.oid):
             return self._rename(gathered)
-        self._table.is_direct = False
         merge = self._merge_from(gathered)
         if not merge.key or not self._table.facts.key:
             return self._replace(merge)
@@ -66,25 +65,27 @@ class Activation:
     def _add_key(self) -> None:
         """Marked rows of before may still be in its way; then it waits on."""
         try:
-            with savepoint(self._connection):
-                self._run(statements.add_key(self._table.quoted, self._stream.wanted.key))
+            in_turn(
+                self._connection, lambda: self._run(statements.add_key(self._table.quoted, self._stream.wanted.key))
+            )
         except (refusals.UniqueViolation, refusals.NotNullViolation):
             return
         self._read_table()
 
     def _rename(self, gathered: Destination) -> Counts:
-        """Put the gathered table in the place of the empty one."""
-        before = self._table.facts.constraint
+        """Put the gathered table in the place of the empty one, which readers hold up and are held up by."""
+        [(rows,)] = self._connection.execute(statements.count(gathered.quoted)).fetchall()
+        in_turn(self._connection, lambda: self._put_in_place(gathered))
+        self._read_table()
+        return Counts(inserted=rows)
+
+    def _put_in_place(self, gathered: Destination) -> None:
         self._run(SQL("DROP TABLE {}").format(self._table.quoted))
         self._run(SQL("ALTER TABLE {} RENAME TO {}").format(gathered.quoted, Identifier(self._table.name)))
-        after = gathered.facts.constraint
+        before, after = self._table.facts.constraint, gathered.facts.constraint
         if before and after:
             statement = SQL("ALTER TABLE {} RENAME CONSTRAINT {} TO {}")
             self._run(statement.format(self._table.quoted, Identifier(after), Identifier(before)))
-        self._read_table()
-        self._table.is_direct = False
-        [(rows,)] = self._connection.execute(statements.count(self._table.quoted)).fetchall()
-        return Counts(inserted=rows)
 
     def _read_table(self) -> None:
         found = read_table(self._connection, self._stream.schema, self._table.name)
