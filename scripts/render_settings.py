@@ -86,7 +86,7 @@ KNOWN_AS = {BOOLEAN: "known boolean", TIME_OF_DAY: "known time of day", INTERVAL
 
 # A type, what is known of it, and a value as the server writes it into the line.
 TYPES: tuple[tuple[str, KnownColumn | None, str | bytes], ...] = (
-    ("tinyint", BOOLEAN, "true"),
+    ("tinyint", BOOLEAN, "1"),
     ("tinyint", UNKNOWN, "-128"),
     ("tinyint unsigned", UNKNOWN, "255"),
     ("smallint", UNKNOWN, "-32768"),
@@ -187,7 +187,7 @@ VALUES: tuple[tuple[str, KnownColumn | None, str | bytes, ReadingOptions], ...] 
     ("time", TIME_OF_DAY, "08:30:00", KEEP),
     ("time", TIME_OF_DAY, "25:10:01", KEEP),
     ("time", INTERVAL, "-838:59:59", KEEP),
-    ("tinyint", BOOLEAN, "true", KEEP),
+    ("tinyint", BOOLEAN, "1", KEEP),
     ("tinyint", BOOLEAN, "127", KEEP),
     ("bigint unsigned", UNKNOWN, "18446744073709551615", KEEP),
     ("decimal(65,30)", UNKNOWN, "0." + "0" * 29 + "1", KEEP),
@@ -370,12 +370,11 @@ def render_values() -> str:
         column = read_type(mysql_type, known, options)
         (in_json, odd), (in_csv, _) = (_finish(column, value, dialect, options) for dialect in (JSON, CSV))
         stored = f"bytes {value.hex()}" if isinstance(value, bytes) else value.replace("\0", "\\0")
-        shown = {"true": "1"}.get(stored, stored) if known is BOOLEAN else stored
         sent = (f"`{text}`" if text else "refused" for text in (in_json, in_csv.replace("\0", "\\0")))
         rows.append(
             (
                 _name(mysql_type, known),
-                f"`{shown}`" if shown else "empty",
+                f"`{stored}`" if stored else "empty",
                 SETTING[options],
                 *sent,
                 "yes" if odd else "",
@@ -401,12 +400,19 @@ def _write(column: Line, value: str | bytes, dialect: Dialect) -> str:
     """The server's line of one value, marked if it might have to be."""
     reading, text = column.reading, str(value)
     if reading.json_expression and dialect is JSON:
-        text = text.replace(" ", "T") + ("+00:00" if "+00:00" in reading.json_expression else "")
+        text = _write_json(reading.json_expression, text)
     if reading.kind is Kind.TEXT:
         text = dialect.escape(text)
     elif reading.kind is Kind.PLAIN:
         text = f"{dialect.plain_quote}{text}{dialect.plain_quote}"
     return f"!{text}" if reading.mend else text
+
+
+def _write_json(expression: str, text: str) -> str:
+    """What the server makes of a value's text where JSON has an expression of its own."""
+    if expression.startswith("CASE"):
+        return {"0": "false", "1": "true"}.get(text, f"odd{text}")
+    return text.replace(" ", "T") + ("+00:00" if "+00:00" in expression else "")
 
 
 def read_type(

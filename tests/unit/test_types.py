@@ -194,10 +194,13 @@ def test_only_a_known_boolean_becomes_boolean():
 
 @pytest.mark.parametrize(
     ("text", "sent", "odd"),
-    [("false", "false", 0), ("true", "true", 0), ("2", "true", 1), ("127", "true", 1), ("-1", "true", 1)],
+    [
+        *(("false", "false", 0), ("true", "true", 0), ("odd2", "true", 1), ("odd-1", "true", 1)),
+        *(("0", "0", 0), ("1", "1", 0), ("2", "1", 1), ("127", "1", 1), ("-1", "1", 1)),
+    ],
 )
 def test_a_boolean_that_is_neither_0_nor_1_is_true_and_counted(text, sent, odd):
-    """2 to 127 arrive as true, and the summary says how many there were."""
+    """2 to 127 arrive as true, in CSV as 1, and the summary says how many there were."""
     value, altered = mended("tinyint(4)", text, known=BOOLEAN)
     assert (value, altered[ODD_BOOLEAN]) == (sent, odd)
 
@@ -244,7 +247,7 @@ def test_what_is_mended_is_marked_by_the_server():
     readings = [reading(name, known=known) for name, known in columns]
     assert {(r.suspect is None) == (r.mend is None) for r in readings} == {True}
     assert reading("timestamp").suspect == "{0} = 0"
-    assert reading("tinyint", known=BOOLEAN).suspect == "{0} NOT IN (0, 1)"
+    assert reading("tinyint", known=BOOLEAN).suspect == "{0} & -2"
     assert reading("time", known=TIME_OF_DAY).suspect == "{0} NOT BETWEEN '00:00:00' AND '23:59:59.999999'"
 
 

@@ -1,7 +1,8 @@
 """What is loaded: Open Dental's tables for the stopwatch, and tables of hard values for the truth.
 
 The tables that are timed are the practice's without what stops a tool (zero dates, times beyond a day, carriage
-returns, the word NULL), so that all are timed on the same rows. What a tool makes of those is seen on the edge tables.
+returns, the word NULL) and without truth values that are neither 0 nor 1, which the sandbox has in a tenth of its rows
+and a clinic has not: all are timed on the same rows. What a tool makes of hard values is seen on the edge tables.
 """
 
 from __future__ import annotations
@@ -142,6 +143,8 @@ def _cleanings(admin: Engine, loaded: Loaded) -> Iterable[str]:
     with admin.connect() as connection:
         described = connection.exec_driver_sql(f"SHOW COLUMNS FROM {quote(loaded.name)}").all()
     values = [f"{quote(row[0])} = {_clean(quote(row[0]), row[1])}" for row in described if _clean("", row[1])]
+    booleans = (row[0] for row in described if load_knowledge().is_boolean(loaded.shape.of, row[0]))
+    values += [f"{quote(column)} = {quote(column)} <> 0" for column in booleans]
     if loaded.cursor:
         values.append(f"{quote(loaded.cursor)} = '{FILLED}' + INTERVAL {quote(loaded.key)} MINUTE")
     if values:
