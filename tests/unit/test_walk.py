@@ -43,7 +43,7 @@ class Server:
     """One table of a key, a timestamp and a value."""
 
     def __init__(self, *rows):
-        self.connection = sqlite3.connect(":memory:")
+        self.connection = sqlite3.connect(":memory:", check_same_thread=False)  # pages are read ahead, by a thread
         self.connection.execute("CREATE TABLE visit (k INTEGER PRIMARY KEY, ts TEXT, v TEXT)")
         self.connection.executemany("INSERT INTO visit VALUES (?, ?, ?)", rows)
 

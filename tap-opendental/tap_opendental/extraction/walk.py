@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from tap_opendental.extraction.ahead import read_ahead
 from tap_opendental.extraction.overlap import Overlap, Reach, find_largest
 from tap_opendental.extraction.pages import is_ordered_by_cursor, read_pages, read_row_key
 from tap_opendental.extraction.witnesses import gather
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from tap_opendental.bookmarks import Buckets, Cursor, Pass
     from tap_opendental.extraction.lines import LineFinisher
-    from tap_opendental.extraction.pages import PagePlan, Reader, Row, Stage
+    from tap_opendental.extraction.pages import Page, PagePlan, Reader, Row, Stage
     from tap_opendental.extraction.witnesses import Witness
 
     CursorReader = Callable[[list[str]], list[Cursor | None]]
@@ -56,16 +57,21 @@ class Walk:
     def pages(self) -> Iterator[list[str]]:
         """Yield the lines that go out, page by page; `progress` then includes them, but for rows held back."""
         start = self.progress.place if self.resumed else None
-        for page in read_pages(self._read, self._plan, start):
-            lines = self._finisher.finish(page.rows)
-            if self._cursors:
-                cursors = self._cursors(lines)
-                self._gather(page.rows, cursors, lines)
-                lines = self._sift(lines, cursors, page.place.stage)
-            self.progress = replace(self.progress, place=page.place)
-            yield lines
+        with read_ahead(read_pages(self._read, self._plan, start)) as pages:
+            for page in pages:
+                yield self._take(page)
         if held := self._overlap.finish():
             yield held
+
+    def _take(self, page: Page) -> list[str]:
+        """Finish a page, and come to its place."""
+        lines = self._finisher.finish(page.rows)
+        if self._cursors:
+            cursors = self._cursors(lines)
+            self._gather(page.rows, cursors, lines)
+            lines = self._sift(lines, cursors, page.place.stage)
+        self.progress = replace(self.progress, place=page.place)
+        return lines
 
     @property
     def may_pause(self) -> bool:
