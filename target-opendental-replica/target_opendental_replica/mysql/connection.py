@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import ssl
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -17,7 +18,7 @@ from pymysql.constants import CLIENT, CR
 from pymysql.err import OperationalError
 from pymysql.protocol import LoadLocalPacketWrapper
 
-from target_opendental_replica.errors import BrokenStreamError, ConfigError, StoreError
+from target_opendental_replica.errors import BrokenStreamError, ConfigError, ConflictError, StoreError
 from target_opendental_replica.mysql.errors import plain_errors
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 # values. An engine that the server lacks is an error, not another engine.
 SQL_MODE = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _CHUNK = 262_144
+_MOMENT_SECONDS = 1
 # The server, too, gives up a statement that nobody waits for any more: MariaDB's variable, then that of MySQL.
 _LIMIT = "/*M!100101 , max_statement_time = {0} */"
 
@@ -56,8 +58,9 @@ class Link:
         self._driver = _open(settings)
         self.identity = int(self._driver.thread_id())  # type: ignore[no-untyped-call]
         self.may_load = settings.local_infile
+        self._lock_wait = max(settings.lock_wait_seconds, 1)
         try:
-            self.packet = self._prepare(settings)
+            self.packet = self._prepare()
         except BaseException:
             self.close()
             raise
@@ -68,6 +71,29 @@ class Link:
             text = sql % tuple(self._driver.escape(value) for value in values) if values else sql
             self._driver.query(text)
             return _answer(self._driver)
+
+    def alter(self, sql: str, *, table: str) -> Answer:
+        """Run a DDL statement on a table that others read; ConflictError where `lock_wait_seconds` are not enough.
+
+        While DDL waits for a transaction that read the table, whoever comes later waits behind it. So it waits a moment
+        only, lets them pass for another one, and tries again.
+        """
+        self.run(f"SET SESSION lock_wait_timeout = {_MOMENT_SECONDS}")
+        answer = self._insist(sql, table)
+        self.run(f"SET SESSION lock_wait_timeout = {self._lock_wait}")
+        return answer
+
+    def _insist(self, sql: str, table: str) -> Answer:
+        end: float | None = None
+        while True:
+            try:
+                return self.run(sql, table=table)
+            except ConflictError:
+                # An ALTER may have worked for long before it asked for the lock.
+                end = time.monotonic() + self._lock_wait - _MOMENT_SECONDS if end is None else end
+                if time.monotonic() >= end:
+                    raise
+            time.sleep(_MOMENT_SECONDS)
 
     def load(self, render: Callable[[str], str], content: BinaryIO, *, table: str | None = None) -> Answer:
         """Run a LOAD DATA LOCAL statement that `render` makes for a file name, and send it the content."""
@@ -93,9 +119,9 @@ class Link:
         """Close without a word: what was not committed is rolled back."""
         self._driver.end()
 
-    def _prepare(self, settings: Settings) -> int:
+    def _prepare(self) -> int:
         """Make the session ready; return the server's largest packet."""
-        wait = max(settings.lock_wait_seconds, 1)
+        wait = self._lock_wait
         limit = _LIMIT.format(self.address.read_timeout)
         self.run(
             f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', lock_wait_timeout = {wait}, "

@@ -184,7 +184,9 @@ class Fitting:
         return entry
 
     def _rename(self, table: str, shadow: str, aside: str, *, keeps: bool) -> None:
-        self.link.run(f"RENAME TABLE {quote(table)} TO {quote(aside)}, {quote(shadow)} TO {quote(table)}", table=table)
+        self.link.alter(
+            f"RENAME TABLE {quote(table)} TO {quote(aside)}, {quote(shadow)} TO {quote(table)}", table=table
+        )
         if not keeps:
             self.link.run(f"DROP TABLE {quote(aside)}", table=table)
 

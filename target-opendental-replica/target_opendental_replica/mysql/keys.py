@@ -21,21 +21,21 @@ WORTH_IT = 1_048_576
 def defer_keys(link: Link, layout: Layout, table: str) -> None:
     """Take the indexes from an empty table until `make_keys`; MyISAM keeps them, and leaves them as they are."""
     if not layout.is_transactional:
-        link.run(f"ALTER TABLE {quote(table)} DISABLE KEYS", table=table)
+        link.alter(f"ALTER TABLE {quote(table)} DISABLE KEYS", table=table)
     elif layout.deferrable:
         drops = ", ".join(f"DROP KEY {quote(str(index['name']))}" for index in layout.deferrable)
-        link.run(f"ALTER TABLE {quote(table)} {drops}", table=table)
+        link.alter(f"ALTER TABLE {quote(table)} {drops}", table=table)
 
 
 def make_keys(link: Link, layout: Layout, table: str) -> None:
     """Make the indexes that are missing, in the order of the facts."""
     if not layout.is_transactional:
-        link.run(f"ALTER TABLE {quote(table)} ENABLE KEYS", table=table)
+        link.alter(f"ALTER TABLE {quote(table)} ENABLE KEYS", table=table)
         return
     there = read_keys(link, table)
     missing = [index for index in layout.deferrable if str(index["name"]).lower() not in there]
     if missing:
-        link.run(render_add_keys(layout.facts, missing, name=table), table=table)
+        link.alter(render_add_keys(layout.facts, missing, name=table), table=table)
 
 
 def read_keys(link: Link, table: str) -> set[str]:

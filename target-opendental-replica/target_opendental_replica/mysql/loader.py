@@ -314,7 +314,7 @@ class TableLoader:
         self._remember(replace(self._entry, swapped=version))
         self._lacks_keys.discard(self._layout.table)
         self._link.run(f"DROP TABLE IF EXISTS {quote(old)}")
-        self._link.run(
+        self._link.alter(
             f"RENAME TABLE {table} TO {quote(old)}, {quote(self._gathered)} TO {table}", table=self._layout.table
         )
         entry = replace(self._entry, versions=self._entry.versions.activate(version), swapped=None)
