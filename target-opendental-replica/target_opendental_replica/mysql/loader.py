@@ -265,7 +265,11 @@ class TableLoader:
         return counts + self._delete(stage)
 
     def _make_way(self, stage: Stage) -> Counts:
-        """Delete rows that hold a UNIQUE value of another row that comes; those that come back lose nothing by it."""
+        """Delete rows that hold a UNIQUE value of another row that comes.
+
+        Those that come back in the same stage get their values of columns that are not sent again. Who comes back with
+        a later one is a new row, with the defaults of withheld columns, and NULL in kept ones.
+        """
         layout, table = self._layout, stage.table
         unsent = [str(column["name"]) for column in layout.unsent(stage.slots, self._entry.kept)]
         counts = Counts()
