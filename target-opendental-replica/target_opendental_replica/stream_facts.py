@@ -64,6 +64,11 @@ class StreamFacts:
         """The properties' names, in order."""
         return tuple(each.name for each in self.fields)
 
+    @property
+    def is_renamed(self) -> bool:
+        """True where a stream map has given the stream another name than the one that the tap knows it by."""
+        return self.start is not None and self.start.stream not in {None, self.stream}
+
 
 def read_schema_message(message: Mapping[str, Any]) -> StreamFacts:
     """Read a SCHEMA message; KeyError, TypeError or ValueError where it is none."""

@@ -76,6 +76,7 @@ class Session(Protocol):
         """Lock the stream against other writers, make its table fit, and tell what was changed.
 
         Raises LockedError when another run writes the stream, SchemaRefusedError when the table cannot be made to fit,
+        ConfigError when the table is another stream's, in this run or as is remembered of it,
         MissingRowsError when the start goes on with a version whose gathered rows are not here, or stands behind rows
         of a table that is gone: such a table is made again only for a tap that starts before everything.
         """

@@ -180,12 +180,12 @@ class Target:
         process = self.forks.start(command, environment, stdout.fileno(), stderr.fileno(), stdin)
         return Flight(process, stdout, stderr)
 
-    def listen(self, lines: Sequence[str]) -> tuple[list[dict[str, Any]], ReplicaError | None]:
+    def listen(self, lines: Sequence[str], **more: Any) -> tuple[list[dict[str, Any]], ReplicaError | None]:
         """Give it lines in this process, which spares a start; the states, and the error that it ends with."""
         url = self.destination.url
         login = {"host": url.host, "port": url.port, "user": url.username, "password": url.password}
         settings = {"dialect": self.destination.dialect, "database": url.database, "workers": 1, "retries": 0}
-        ours = TargetOpenDentalReplica(config={**login, **settings})
+        ours = TargetOpenDentalReplica(config={**login, **settings, **more})
         states, error = io.StringIO(), None
         with redirect_stdout(states):
             try:

@@ -108,7 +108,8 @@ class Layout:
 def lay_out(facts: StreamFacts, settings: Settings) -> Layout:
     """Decide on a stream's table.
 
-    With facts of the whole table it is the source's; ConfigError when the values are not exact, or the key is not sent.
+    With facts of the whole table it is the source's, by the stream's own name where a stream map has renamed that;
+    ConfigError when the values are not exact, or the key is not sent.
     Where stream maps added properties that the source's table does not have, and for other taps, the properties' own
     facts and JSON Schemas make the table.
     """
@@ -142,7 +143,7 @@ def _exact_table(facts: StreamFacts) -> Mapping[str, Any] | None:
             f"stream {facts.stream}: a MySQL replica needs every value as the source has it: set `values: exact` and "
             "`names: exact` of tap-opendental for this job, as meltano.yml does for tap-opendental-exact"
         )
-    return facts.table
+    return {**facts.table, "name": facts.stream} if facts.is_renamed else facts.table
 
 
 def _require_sound(layout: Layout) -> None:

@@ -72,6 +72,15 @@ class Ledger:
         rows = self._link.run(f"SELECT stream, lineage, serial, bookmark FROM {STATE}").rows
         return {(row[0], row[1]): Position(row[1], int(row[2]), json.loads(row[3])) for row in rows}
 
+    def find_owner(self, stream: str, table: str) -> str | None:
+        """Return another stream that has loaded the table, by the server's own rule for names; None for none."""
+        rows = self._link.run(
+            f"SELECT stream FROM {TABLES} WHERE (table_name = %s OR (@@lower_case_table_names <> 0 AND "
+            "LOWER(table_name) = LOWER(%s))) AND stream <> %s ORDER BY stream LIMIT 1",
+            (table, table, stream),
+        ).rows
+        return str(rows[0][0]) if rows else None
+
     def find_gone(self) -> Mapping[str, str]:
         """Return the streams whose table was made here and is not there any more, with the table's name."""
         made = self._link.run(f"SELECT stream, table_name FROM {TABLES} WHERE made <> ''").rows

@@ -16,6 +16,7 @@ from target_opendental_replica.mysql.ledger import Ledger
 from target_opendental_replica.mysql.loader import Found, TableLoader
 from target_opendental_replica.mysql.rendering import choose_renderer
 from target_opendental_replica.mysql.statements import lock_name, own_name
+from target_opendental_replica.owners import Owners
 from target_opendental_replica.versions import RunVersions
 
 if TYPE_CHECKING:
@@ -34,12 +35,13 @@ _NO_SUCH_THREAD = 1094
 
 @dataclass(frozen=True)
 class Run:
-    """What the sessions of one run have in common: its versions, and the connections that it has closed.
+    """What the sessions of one run have in common: its versions and tables, and the connections that it has closed.
 
     The server may not have noticed those, and lets them hold locks.
     """
 
     versions: RunVersions = field(default_factory=RunVersions)
+    owners: Owners = field(default_factory=Owners)
     closed: set[int] = field(default_factory=set)
 
 
@@ -85,7 +87,9 @@ class MySQLSession:
 
     def _open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
         layout = lay_out(facts, self._settings)
+        self._require_own(layout)
         self._lock(layout)
+        self._require_own(layout)  # another run may have begun with the table meanwhile
         entry = self._recover(layout, self._ledger.read(layout.stream, layout.table))
         begins = facts.start is None or facts.start.serial == 0
         fitting = Fitting(self._link, self._ledger, layout, notify, begins)
@@ -121,6 +125,11 @@ class MySQLSession:
             self._link.run("ROLLBACK")
         self._run.closed.add(self._link.identity)
         self._link.close()
+
+    def _require_own(self, layout: Layout) -> None:
+        remembered = self._ledger.find_owner(layout.stream, layout.table)
+        self._link.commit()
+        self._run.owners.require(layout.stream, layout.table, remembered)
 
     def _lock(self, layout: Layout) -> None:
         """Take the lock of a table, in small steps; it lasts until it is released, or as long as the connection."""

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from target_opendental_replica.errors import BrokenStreamError
+from target_opendental_replica.owners import Owners
 from target_opendental_replica.postgres import statements
 from target_opendental_replica.postgres.catalog import read_table
 from target_opendental_replica.postgres.errors import translated
@@ -34,10 +35,11 @@ _MOST_MISSES = 3
 
 @dataclass(frozen=True)
 class Run:
-    """What the sessions of one run have in common: when it began, in milliseconds since 1970, and its versions."""
+    """What the sessions of one run have in common: when it began, in milliseconds since 1970, versions, and tables."""
 
     started_at: int
     versions: RunVersions = field(default_factory=RunVersions)
+    owners: Owners = field(default_factory=Owners)
 
 
 @dataclass(frozen=True)

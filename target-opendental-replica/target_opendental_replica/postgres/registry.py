@@ -64,6 +64,12 @@ class Registry:
             (stream, lineage): Position(lineage, serial, _read_json(text)) for stream, lineage, serial, text in rows
         }
 
+    def find_owner(self, stream: str, table: str) -> str | None:
+        """Return another stream that has loaded the table; None where there is none."""
+        query = SQL("SELECT stream FROM {} WHERE table_name = {} AND stream <> {} ORDER BY stream LIMIT 1")
+        found = self._connection.execute(query.format(self._tables, Literal(table), Literal(stream))).fetchone()
+        return None if found is None else str(found[0])
+
     def find_gone(self) -> Mapping[str, str]:
         """Return the streams whose table was made here and is not there any more, with the table's name."""
         query = SQL(

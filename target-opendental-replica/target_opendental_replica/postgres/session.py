@@ -53,7 +53,10 @@ class PostgresSession:
             self._registry.prepare()
 
     def open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> PostgresLoader:
-        """Lock the stream and make its table fit; what that changed is committed when this returns."""
+        """Lock the stream and make its table fit; what that changed is committed when this returns.
+
+        Whose table it is is asked again behind the lock: another run may have begun with it meanwhile.
+        """
         stream = Stream(
             name=facts.stream,
             schema=self._settings.schema,
@@ -63,8 +66,10 @@ class PostgresSession:
             run=self._run,
         )
         with translated(stream.where):
-            self._lock(stream)
             try:
+                self._require_own(stream)
+                self._lock(stream)
+                self._require_own(stream)
                 loader = self._open(stream, facts, notify)
                 self._connection.commit()
             except BaseException:
@@ -114,6 +119,10 @@ class PostgresSession:
         held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
         found = Found(table, versions, held, lambda: self._unlock(stream), notify)
         return PostgresLoader(self._connection, stream, self._registry, found)
+
+    def _require_own(self, stream: Stream) -> None:
+        remembered = self._registry.find_owner(stream.name, stream.table)
+        self._run.owners.require(stream.name, stream.table, remembered)
 
     def _require_begin(self, stream: Stream, facts: StreamFacts, notify: Callable[[str], None]) -> None:
         """Refuse to make a table again that was dropped here, unless the tap starts before its first row."""
