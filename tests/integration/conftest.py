@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +30,20 @@ TAP = Path(sys.executable).parent / "tap-opendental"
 # PyMySQL reads the system's certificates for each connection: 50 ms, of a test on its own some 300. No server of these
 # tests shows one that they vouch for, and whoever is given a CA by a test still reads that one.
 os.environ["SSL_CERT_FILE"] = os.devnull
+
+# Of few tests, or of one that takes half a minute.
+LONGEST = ("test_dbt_sources", "test_tap")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let `--dist loadfile` give the files out in the order below."""
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest files first and those of few tests last, so that no worker begins a long one at the end."""
+    tests = Counter(item.path for item in items)
+    items.sort(key=lambda item: (item.path.stem not in LONGEST, -tests[item.path]))
 
 
 @dataclass(frozen=True)
