@@ -7,7 +7,7 @@ from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, positi
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
 from target_opendental_replica.errors import ExitCode, ValueRefusedError
-from target_opendental_replica.stream_facts import DELETED_AT, Start
+from target_opendental_replica.stream_facts import DELETED_AT, Field, Start, StreamFacts
 from target_opendental_replica.warehouse import Counts
 
 START = Start("a" * 16, 0)
@@ -110,3 +110,20 @@ def test_a_constraint_refuses_a_row_and_is_no_busy_server(replica):
         loader.settle(None)
     assert "Zaphod" not in str(refused.value)
     assert refused.value.exit_code == ExitCode.VALUE_REFUSED
+
+
+# --- spaces at the end of a key ---------------------------------------------------------------------------------------
+
+
+def test_keys_that_differ_in_spaces_are_two_rows(replica):
+    """In a table of another tap's stream, where the column's collation is ours to choose."""
+    facts = StreamFacts("users", (Field("id", {"type": "string"}), Field("n", {"type": "integer"})), ("id",))
+    rows = [("a", 1), ("a ", 2), ("a  ", 3), ("A", 4), ("ä", 5), ("", 6), (" ", 7)]
+    assert load(replica, facts, facts.names, *rows) == Counts(inserted=7)
+    assert sorted(replica.rows("users")) == sorted(rows)
+    assert load(replica, facts, facts.names, ("a ", 8), *rows[2:]) == Counts(updated=1, unchanged=5)
+    assert activate(replica, facts, facts.names, *rows[:2], version=3) == Counts(unchanged=1, updated=1, deleted=5)
+    assert replica.rows("users", order="n") == rows[:2]
+    replica.notices.clear()
+    replica.open(facts)
+    assert replica.notices == []

@@ -366,7 +366,7 @@ def test_a_stream_of_another_tap_gets_a_table_of_its_schema(replica):
     assert "`id` varchar(255) NOT NULL" in ddl
     for name, (_, kind) in OTHER.items():
         assert not name or f"`{name}` {kind} DEFAULT NULL" in ddl
-    assert "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin" in ddl
+    assert "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_nopad_bin" in ddl
     row = (
         "a",
         200,

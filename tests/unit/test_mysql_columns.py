@@ -54,7 +54,7 @@ def test_keys_fit_an_index_and_rows_fit_a_row():
     """Keys share 3,072 bytes; 200 columns of text of 255 characters are not 65,535 bytes."""
     keys = [Field(f"k{number}", {"type": "string"}) for number in range(4)]
     texts = [Field(f"t{number}", {"type": "string", "maxLength": 255}) for number in range(200)]
-    table = describe_table("t", [*keys, *texts], [key.name for key in keys])
+    table = describe_table("t", [*keys, *texts], [key.name for key in keys], "utf8mb4_bin")
     kinds = [column["type"] for column in table["columns"]]
     assert kinds[:4] == ["varchar(192)"] * 4
     widths = [4 * int(kind[8:-1]) for kind in kinds if kind.startswith("varchar")]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from target_opendental_replica.stream_facts import Field
 
-COLLATION = "utf8mb4_bin"
 LONGEST_KEY = 255
 _LONGEST_KEYS = 3072 // 4  # characters of utf8mb4 in an InnoDB index
 _WIDEST_ROW = 60_000  # of 65,535 bytes, which text outside the row does not count in
@@ -167,8 +166,8 @@ def _string(schema: Mapping[str, Any]) -> str:
     return f"varchar({length})" if isinstance(length, int) and 0 < length <= LONGEST_KEY else "longtext"
 
 
-def describe_table(name: str, fields: Sequence[Field], key: Sequence[str]) -> dict[str, Any]:
-    """Return facts of a table for a stream that has none: utf8mb4 and binary, rows below the server's limit."""
+def describe_table(name: str, fields: Sequence[Field], key: Sequence[str], collation: str) -> dict[str, Any]:
+    """Return facts of a table for a stream that has none, in that collation, rows below the server's limit."""
     keys = [each.name for each in fields if each.name in key]
     columns = [describe_column(each, is_key=each.name in keys, keys=len(keys) or 1) for each in fields]
     width = sum(_width(column) for column in columns)
@@ -177,7 +176,7 @@ def describe_table(name: str, fields: Sequence[Field], key: Sequence[str]) -> di
             break
         width -= _width(column)
         column["type"] = "longtext"
-    return {"name": name, "columns": columns, "primary_key": list(key), "engine": "InnoDB", "collation": COLLATION}
+    return {"name": name, "columns": columns, "primary_key": list(key), "engine": "InnoDB", "collation": collation}
 
 
 def _width(column: Mapping[str, Any]) -> int:

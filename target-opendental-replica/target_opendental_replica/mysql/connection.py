@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 SQL_MODE = "ALLOW_INVALID_DATES,NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION"
 _CHUNK = 262_144
 _MOMENT_SECONDS = 1
+# By bytes, and not blind to spaces at the end as utf8mb4_bin is: of MariaDB from 10.2 on, of MySQL from 8.0.17 on.
+_COLLATIONS = ("utf8mb4_nopad_bin", "utf8mb4_0900_bin")
+_PADDED = "utf8mb4_bin"
+_FIND_COLLATION = f"SELECT collation_name FROM information_schema.collations WHERE collation_name IN {_COLLATIONS}"
 # The server, too, gives up a statement that nobody waits for any more: MariaDB's variable, then that of MySQL.
 _LIMIT = "/*M!100101 , max_statement_time = {0} */"
 
@@ -49,8 +53,8 @@ class Answer:
 class Link:
     """A connection whose session is ready. Its errors are ours, and hold no value.
 
-    `identity` is its CONNECTION_ID(), `packet` the server's max_allowed_packet in bytes, `may_load` says that LOAD DATA
-    LOCAL is worth trying.
+    `identity` is its CONNECTION_ID(), `packet` the server's max_allowed_packet in bytes, `collation` that of tables for
+    which it is ours to choose, `may_load` says that LOAD DATA LOCAL is worth trying.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -60,7 +64,10 @@ class Link:
         self.may_load = settings.local_infile
         self._lock_wait = max(settings.lock_wait_seconds, 1)
         try:
-            self.packet = self._prepare()
+            self._prepare()
+            self.packet = int(self.run("SELECT @@max_allowed_packet").rows[0][0])
+            found = {row[0] for row in self.run(_FIND_COLLATION).rows}
+            self.collation = next((each for each in _COLLATIONS if each in found), _PADDED)
         except BaseException:
             self.close()
             raise
@@ -119,8 +126,8 @@ class Link:
         """Close without a word: what was not committed is rolled back."""
         self._driver.end()
 
-    def _prepare(self) -> int:
-        """Make the session ready; return the server's largest packet."""
+    def _prepare(self) -> None:
+        """Make the session ready."""
         wait = self._lock_wait
         limit = _LIMIT.format(self.address.read_timeout)
         self.run(
@@ -130,7 +137,6 @@ class Link:
         )
         if self.address.tls.required or self.address.tls.ca:
             _require_cipher(self.run("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))
-        return int(self.run("SELECT @@max_allowed_packet").rows[0][0])
 
 
 @dataclass(frozen=True)

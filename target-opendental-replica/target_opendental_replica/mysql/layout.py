@@ -105,7 +105,7 @@ class Layout:
         return tuple(each for each in (*self.facts["columns"], *kept) if each["name"] not in sent)
 
 
-def lay_out(facts: StreamFacts, settings: Settings) -> Layout:
+def lay_out(facts: StreamFacts, settings: Settings, collation: str) -> Layout:
     """Decide on a stream's table.
 
     With facts of the whole table it is the source's, by the stream's own name where a stream map has renamed that;
@@ -116,7 +116,7 @@ def lay_out(facts: StreamFacts, settings: Settings) -> Layout:
     table = _exact_table(facts)
     exact = table is not None
     if table is None:
-        table = describe_table(facts.stream, facts.fields, facts.key)
+        table = describe_table(facts.stream, facts.fields, facts.key, collation)
     columns = [*table["columns"], *([deleted_column()] if not settings.hard_delete else [])]
     engine = settings.engine or str(table.get("engine", "MyISAM"))
     wanted = {**table, "columns": columns, "engine": engine}

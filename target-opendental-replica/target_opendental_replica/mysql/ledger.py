@@ -43,8 +43,8 @@ class Ledger:
 
     def create(self) -> None:
         """Make the two tables where they are not yet; sessions that do so at the same time do not mind each other."""
-        self._link.run(CREATE_STATE, table=STATE)
-        self._link.run(CREATE_TABLES, table=TABLES)
+        self._link.run(CREATE_STATE.format(collation=self._link.collation), table=STATE)
+        self._link.run(CREATE_TABLES.format(collation=self._link.collation), table=TABLES)
 
     def read(self, stream: str, table: str) -> Entry:
         """Return what is remembered of a stream; of one that is not known, an empty entry."""

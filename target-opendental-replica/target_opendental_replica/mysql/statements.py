@@ -24,7 +24,7 @@ STAGE = f"{PREFIX}stage"
 DISPLACED = f"{PREFIX}displaced"
 STATE = f"{PREFIX}load_state"
 TABLES = f"{PREFIX}tables"
-_STATES = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+_STATES = "ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE={collation}"
 CREATE_STATE = (
     f"CREATE TABLE IF NOT EXISTS {STATE} (stream varchar(255) NOT NULL, lineage varchar(64) NOT NULL, "
     "serial bigint NOT NULL, bookmark longtext NOT NULL, saved_at datetime(6) NOT NULL, "

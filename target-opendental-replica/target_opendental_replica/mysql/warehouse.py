@@ -86,7 +86,7 @@ class MySQLSession:
             raise name_stream(error, facts.stream) from None
 
     def _open_stream(self, facts: StreamFacts, notify: Callable[[str], None]) -> TableLoader:
-        layout = lay_out(facts, self._settings)
+        layout = lay_out(facts, self._settings, self._link.collation)
         self._require_own(layout)
         self._lock(layout)
         self._require_own(layout)  # another run may have begun with the table meanwhile
