@@ -305,7 +305,7 @@ class TapOpenDental(Tap):
         altered = sum((stream.altered for stream in streams), Counter[str]())
         incremental = [stream for stream in streams if stream.replication_key]
         self.logger.info(
-            "Read %d rows: %d from incremental streams (%d), the rest from full tables (%d); streams without a change: %d",
+            "Read %d rows: %d from incremental streams (%d), the rest from full tables (%d); unchanged streams: %d",
             sum(stream.rows_read for stream in streams),
             sum(stream.rows_read for stream in incremental),
             len(incremental),

@@ -183,7 +183,7 @@ def test_a_night_without_a_change_sends_nothing(quiet, seconds):
     assert quiet.run(state_interval_seconds=seconds) == {}
     assert quiet.kinds == []
     assert quiet.state == before
-    assert f"streams without a change: {6 - 2}" in quiet.log
+    assert f"unchanged streams: {6 - 2}" in quiet.log
 
 
 def test_one_edit_sends_its_table_and_no_other(quiet):
