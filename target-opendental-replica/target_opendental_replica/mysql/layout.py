@@ -111,7 +111,7 @@ def lay_out(facts: StreamFacts, settings: Settings, collation: str) -> Layout:
     With facts of the whole table it is the source's, by the stream's own name where a stream map has renamed that;
     ConfigError when the values are not exact, or the key is not sent.
     Where stream maps added properties that the source's table does not have, and for other taps, the properties' own
-    facts and JSON Schemas make the table.
+    facts and JSON Schemas make the table, in `collation`.
     """
     table = _exact_table(facts)
     exact = table is not None
