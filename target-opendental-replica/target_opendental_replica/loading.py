@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from tenacity import Retrying, retry_if_exception_type, wait_random_exponential
 
 from target_opendental_replica.batches import Batch, remove_own
 from target_opendental_replica.errors import MissingRowsError, ReplicaError, RetriableError, counted, printable
@@ -92,6 +92,7 @@ class Loading:
         self._loaders: dict[Progress, StreamLoader] = {}
         self._stream: Progress | None = None
         self._unsettled: list[Step] = []
+        self._settles = False
 
     def do(self, stream: Progress, step: Step) -> None:
         """Do a step, with as many tries as the settings allow.
@@ -174,13 +175,19 @@ class Loading:
 
     def _settle(self, position: Position | None) -> None:
         stream = self._at_hand
-        stream.counts += self._tried(lambda: self._loader().settle(position))
+        stream.counts += self._tried(lambda: self._commit(position))
+        self._settles = False
         if position is not None:
             stream.saved = position.bookmark
         for step in self._unsettled:
             _remove_file(step)
         self._unsettled = []
         self._tell(stream)
+
+    def _commit(self, position: Position | None) -> Counts:
+        loader = self._loader()
+        self._settles = True
+        return loader.settle(position)
 
     def _apply(self, step: Step) -> None:
         is_open = self._at_hand in self._loaders
@@ -222,7 +229,7 @@ class Loading:
         """Do it, and again on another session after each failure that this may cure."""
         retrying = Retrying(
             retry=retry_if_exception_type(RetriableError),
-            stop=stop_after_attempt(self._tries),
+            stop=lambda state: state.attempt_number >= self._tries,
             wait=wait_random_exponential(_FIRST_PAUSE, max=_LONGEST_PAUSE),
             after=self._forget_session,
             reraise=True,
@@ -238,15 +245,26 @@ class Loading:
 
     @property
     def _tries(self) -> int:
-        """Once only for rows without a key: whether a commit that was cut was done cannot be known, and they add up."""
-        stream = self._stream
-        return 1 if stream is not None and self._unsettled and not stream.facts.key else self._settings.retries + 1
+        """Once only for rows without a key that may be committed: a commit that was cut may have been done."""
+        adds_up = self._stream is not None and not self._stream.facts.key
+        return 1 if adds_up and self._may_be_committed else self._settings.retries + 1
+
+    @property
+    def _may_be_committed(self) -> bool:
+        """True from `settle` on, and where a loader turned from one kind of rows to another.
+
+        MySQL commits what it has with each table that it makes, and MyISAM holds what was merged.
+        """
+        steps = (step for step in self._unsettled if not isinstance(step, Settlement))
+        kinds = {(step.version, step.columns) if isinstance(step, Batch) else step for step in steps}
+        return self._settles or len(kinds) > 1
 
     def _give_up(self, stream: Progress, error: ReplicaError) -> None:
         self.close()
         if stream.failure is None:
             stream.failure = error
         if stream is self._stream:
+            self._settles = False
             for step in self._unsettled:
                 _remove_file(step)
             self._unsettled = []

@@ -82,7 +82,7 @@ class RecordBuffer:
             raise self._explain(record, line) from None
         if any(get(name) is None for name in self._facts.key):
             self._require_key(record, line)
-        return f"{row},{_quote(str(get(DELETED_AT)))}" if self._deletes else row
+        return f"{row},{_quote(_write_moment(get(DELETED_AT)))}" if self._deletes else row
 
     def _require_key(self, record: Mapping[str, Any], line: int) -> None:
         missing = [name for name in self._facts.key if record.get(name) is None]
@@ -105,6 +105,15 @@ class RecordBuffer:
 
 def _quote(text: str) -> str:
     return '"' + text.replace('"', '""') + '"'
+
+
+def _write_moment(value: object) -> str:
+    """A moment in UTC, without a zone; one without a zone, and what is no moment, stays as it is."""
+    try:
+        moment = datetime.fromisoformat(str(value))
+        return str(value) if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None).isoformat()
+    except (ValueError, OverflowError):
+        return str(value)
 
 
 def _read_moment(text: object) -> datetime | None:

@@ -23,13 +23,17 @@ def rewind(ahead: Mapping[str, Mapping[str, Any]], held: Iterable[Position]) -> 
     was refused all the same (rows of a version that is not whole are gone) goes back to its begin.
     """
     bookmarks = {}
-    # Of a lineage that fills two tables the one that holds less counts.
-    positions = {each.lineage: each for each in sorted(held, key=lambda each: each.serial, reverse=True)}
+    positions = _find_least(held)
     for stream, entry in ahead.items():
         kept = positions.get(str(entry.get("lineage")))
         is_before = kept is not None and kept.serial < int(entry.get("serial") or 0)
         bookmarks[stream] = lay_over(kept.bookmark if kept and is_before else {}, entry)
     return {"singer_state": {"bookmarks": bookmarks}}
+
+
+def _find_least(held: Iterable[Position]) -> dict[str, Position]:
+    """Return what is held of each lineage: of one that fills two tables, what the table with less holds."""
+    return {each.lineage: each for each in sorted(held, key=lambda each: each.serial, reverse=True)}
 
 
 def lay_over(kept: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,15 +54,18 @@ def lay_over(kept: Mapping[str, Any], entry: Mapping[str, Any]) -> dict[str, Any
 
 
 def write_rewind(state: Mapping[str, Any], environment: Mapping[str, str]) -> Path | None:
-    """Write it for this user's eyes alone, among Meltano's own files or where there is a place; None where is none."""
+    """Write it for this user's eyes alone, among Meltano's own files or where there is a place; None where is none.
+
+    The file is a new one, of a name that nobody could foresee: all users may write into the system's temporary folder.
+    """
     project = environment.get("MELTANO_PROJECT_ROOT")
     folders = [*([Path(project, ".meltano")] if project else []), Path.cwd(), Path(tempfile.gettempdir())]
-    for path in (folder / f"rewind-{os.getpid()}.json" for folder in folders):
+    for folder in folders:
         with suppress(OSError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
+            descriptor, path = tempfile.mkstemp(prefix="rewind-", suffix=".json", dir=folder)
             with os.fdopen(descriptor, "w") as file:
                 json.dump(state, file, indent=1)
-            return path
+            return Path(path)
     return None
 
 
@@ -76,7 +83,7 @@ def advise(
     positions = [*held]
     path = write_rewind(rewind(ahead, positions), environment)
     how = f"`{render_command(path, environment)}`" if path else "`meltano state` (there is no place for a file of it)"
-    serials = {position.lineage: position.serial for position in positions}
+    serials = {lineage: position.serial for lineage, position in _find_least(positions).items()}
     may_adopt = all(serials.get(str(e.get("lineage")), 0) < int(e.get("serial") or 0) for e in ahead.values())
     adopt = (
         ", or, if you know that the rows are here (another target loaded them), run once with on_missing_rows: adopt"

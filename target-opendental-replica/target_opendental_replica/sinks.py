@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
-    from singer_sdk.helpers._batch import BaseBatchFileEncoding
-
     from target_opendental_replica.positions import Position
     from target_opendental_replica.stream_facts import StreamFacts
     from target_opendental_replica.target import TargetOpenDentalReplica
@@ -95,10 +93,6 @@ class TableSink(Sink):
         batch = self._buffer.take()
         if batch is not None:
             self._put(batch)
-
-    def process_batch_files(self, encoding: BaseBatchFileEncoding, files: Sequence[str]) -> None:
-        """Take files of rows without a version."""
-        self.take_files(encoding.format, files, None)
 
     def take_files(self, encoding: str, files: Sequence[str], version: int | None) -> None:
         """Take files; BrokenStreamError where one cannot be read, ConfigError for a format that nobody knows here."""

@@ -57,13 +57,16 @@ class Worker(threading.Thread):
     def __init__(self, number: int, loading: Loading) -> None:
         super().__init__(name=f"loader-{number}", daemon=True)
         self._loading = loading
-        self._tasks: queue.SimpleQueue[tuple[Callable[[Loading], None], Future[None]]] = queue.SimpleQueue()
-        self.waiting = 0
+        self._tasks: queue.Queue[tuple[Callable[[Loading], None], Future[None]]] = queue.Queue()
+
+    @property
+    def waiting(self) -> int:
+        """How many tasks are queued or at hand."""
+        return self._tasks.unfinished_tasks
 
     def put(self, task: Callable[[Loading], None]) -> Future[None]:
         """Queue a task; the future ends with it, or has its error."""
         done: Future[None] = Future()
-        self.waiting += 1
         self._tasks.put((task, done))
         return done
 
@@ -77,7 +80,7 @@ class Worker(threading.Thread):
                 done.set_exception(error)
             else:
                 done.set_result(None)
-            self.waiting -= 1
+            self._tasks.task_done()
 
 
 class Crew:

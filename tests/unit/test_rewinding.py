@@ -1,6 +1,8 @@
 """The state that takes a stream back, as `meltano state merge` lays it over the one that is there."""
 
 import json
+import os
+import stat
 
 import pytest
 
@@ -68,9 +70,33 @@ def test_adopting_is_offered_where_it_helps(tmp_path, held, adopt):
 
 def test_no_place_for_the_file_is_no_other_error(monkeypatch):
     """Where nothing can be written, the refusal is still told."""
-    monkeypatch.setattr(rewinding.os, "open", refuse)
+    monkeypatch.setattr(rewinding.tempfile, "mkstemp", refuse)
     assert "no place for a file" in advise({"visit": {"lineage": "a1", "serial": 2}}, [], {})
 
 
-def refuse(*_arguments):
+@pytest.mark.parametrize("order", [1, -1])
+def test_of_a_lineage_with_two_tables_the_one_with_less_counts(tmp_path, monkeypatch, order):
+    """In whatever order the destination tells them: the way back is to it, and adopting would help it."""
+    monkeypatch.chdir(tmp_path)
+    held = [Position("a1", 1, {"value": 1}), Position("a1", 2, {"value": 2})][::order]
+    said = advise({"visit": {"lineage": "a1", "serial": 2}}, held, {})
+    assert "on_missing_rows" in said
+    [path] = tmp_path.iterdir()
+    assert json.loads(path.read_text())["singer_state"]["bookmarks"]["visit"]["value"] == 1
+
+
+def test_the_file_is_a_new_one(tmp_path, monkeypatch):
+    """Nothing that somebody put there is written to, be it a file or a link, and nobody else can read it."""
+    monkeypatch.chdir(tmp_path)
+    planted = tmp_path / f"rewind-{os.getpid()}.json"
+    planted.touch(mode=0o666)
+    planted.chmod(0o666)
+    paths = [rewinding.write_rewind({"a": 1}, {}) for _ in range(2)]
+    assert planted.read_text() == ""
+    assert len({planted, *paths}) == 3
+    assert {stat.S_IMODE(path.stat().st_mode) for path in paths} == {0o600}
+    assert {path.read_text() for path in paths} == {json.dumps({"a": 1}, indent=1)}
+
+
+def refuse(*_arguments, **_options):
     raise PermissionError

@@ -40,9 +40,14 @@ class Side:
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
-        """A connection whose clock is UTC and whose text is not converted; errors quote no row."""
+        """A connection whose clock is UTC and whose text is not converted; errors quote no row.
+
+        Each statement is a transaction of its own: one over all tables would hold up whoever alters one that is done,
+        keep InnoDB's old rows for as long as it lasts, and compare the last table with the rows of hours ago.
+        """
         address = SourceAddress.from_url(self.engine.url, self.database)
-        with plain_errors(address), self.engine.connect() as connection:
+        engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        with plain_errors(address), engine.connect() as connection:
             connection.exec_driver_sql("SET time_zone = '+00:00'")
             yield connection
 
