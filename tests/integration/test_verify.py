@@ -51,7 +51,7 @@ def pair(sandbox, mariadb_database, monkeypatch):
 
 def test_a_table_that_is_done_is_free(pair):
     """It can be altered while the next one is compared, and what comes to that one meanwhile is seen."""
-    pair.both("CREATE TABLE u (a INT PRIMARY KEY)")
+    pair.both("ALTER TABLE t ENGINE=InnoDB", "CREATE TABLE u (a INT PRIMARY KEY) ENGINE=InnoDB")
 
     def tables():
         yield "t"
