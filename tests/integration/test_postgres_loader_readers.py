@@ -1,13 +1,16 @@
 """Whoever reads PostgreSQL while it is loaded waits for nothing, but for the moment in which a table changes."""
 
+import json
 import threading
 import time
 
 import psycopg
 import pytest
-from tests.postgres_loading import INTEGER, TEXT, at_desk, batch, settings_for
+from tests.integration.conftest import messages
+from tests.postgres_loading import INTEGER, TEXT, at_desk, batch, load_singer, settings_for
 
 from target_opendental_replica.postgres.connection import connect
+from target_opendental_replica.postgres.stage import Stage
 from target_opendental_replica.warehouse import Counts
 
 NAMES = {"id": INTEGER, "name": TEXT}
@@ -97,6 +100,29 @@ class TestRows:
         desk.session._connection.execute("ALTER TABLE raw.patient ALTER name SET DEFAULT 'a'")
         with pytest.raises(psycopg.errors.QueryCanceled):
             count(reader)
+
+
+class TestFirstLoad:
+    """What our tap sends of a table that it reads whole."""
+
+    @pytest.fixture
+    def staged(self, monkeypatch):
+        """Lines of the batches that went by the stage."""
+        lines = []
+        take = Stage.take
+        monkeypatch.setattr(Stage, "take", lambda stage, batch, *more: (lines.append(batch), take(stage, batch, *more)))
+        return lines
+
+    def test_a_table_that_is_read_whole_is_written_once(self, desk, practice, run_tap, staged):
+        """By COPY into a table of its own, and not by the stage. The control: its rows without their version."""
+        sent = run_tap({**practice.config, "tables": ["definition"]})
+        assert sent.returncode == 0, sent.stderr
+        load_singer(desk.warehouse, sent.stdout)
+        [(rows,)] = desk.run("SELECT count(*) FROM raw.definition")
+        assert (rows > 0, staged) == (True, [])
+        found = [{**message, "version": None} for message in messages(sent.stdout) if message["type"] != "STATE"]
+        load_singer(desk.warehouse, "\n".join(json.dumps(each) for each in found if each["type"] != "ACTIVATE_VERSION"))
+        assert len(staged) == 1
 
 
 class TestStructure:
