@@ -179,6 +179,18 @@ class TestStructure:
             thread.join()
         assert count(another) == 1
 
+    def test_an_empty_table_whose_reader_stays_is_filled(self, postgres_database, reader):
+        """Where the table is not to be had in time, the rows are written once more: no reader is in the way of that."""
+        with at_desk(postgres_database, lock_wait_seconds=1) as desk:
+            loader = desk.open(NAMES)
+            load(loader, (1, "a"), (2, "b"), version=5)
+            loader.activate(5)
+            assert count(reader) == 0
+            reader.execute(READ)
+            assert loader.settle(None) == Counts(inserted=2)
+            assert count(reader) == 2
+            assert desk.run("SELECT count(*) FROM pg_catalog.pg_class WHERE relname LIKE '\\_od\\_new%'") == [(0,)]
+
     def test_the_control(self, desk, another, reader, postgres_database):
         """The same change without turns: the reader that comes behind it waits until it gives up."""
         desk.open(NAMES)

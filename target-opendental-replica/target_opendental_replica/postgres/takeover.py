@@ -7,6 +7,7 @@ renaming, which spares writing the first load twice. Readers see the old rows or
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from psycopg import errors as refusals
@@ -36,7 +37,8 @@ class Takeover:
             return Counts(deleted=self._clear())
         [(is_filled,)] = self._connection.execute(statements.is_filled(self._table.quoted)).fetchall()
         if not is_filled and can_replace(self._connection, self._table.facts.oid, gathered.facts.oid):
-            return self._rename(gathered)
+            with suppress(refusals.LockNotAvailable):  # someone has read the table, and stays
+                return self._rename(gathered)
         merge = self._merge_from(gathered)
         if not merge.key or not self._table.facts.key:
             return self._replace(merge)
