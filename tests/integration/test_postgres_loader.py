@@ -65,6 +65,15 @@ class TestDirect:
         stages = "SELECT count(*) FROM pg_catalog.pg_class WHERE starts_with(relname, '_od_stage_')"
         assert desk.session._connection.execute(stages).fetchone() == (0,)
 
+    def test_long_text_is_compressed_as_fast_as_the_server_can(self, desk):
+        """That is lz4, whatever the database's default is, and also where the rows come through the stage."""
+        loader = desk.open(NAMES)
+        load(loader, (1, "long " * 1_000), version=5)
+        loader.activate(5)
+        load(loader, (2, "text " * 1_000))
+        loader.settle(None)
+        assert desk.rows("id, pg_column_compression(name)") == [(1, "lz4"), (2, "lz4")]
+
     def test_a_key_that_comes_twice_is_merged_from_then_on(self, desk):
         """In one batch or in the next one: the last row counts, and no row is lost."""
         loader = desk.open(NAMES)
