@@ -24,8 +24,8 @@ class TablePlan:
     `name` is the stream's, `table` the table's own: they differ where a name is not safe for every target. `columns`
     are in the table's order, secrets left out. `primary_key` are property names, `key` the columns that order pages,
     empty of a table without a key. `cursor` is the column that shows changes, if there is one, and `incremental`
-    whether to go by it; an `append_only` table has its growing key there. `saves_each_range` asks for a position in the
-    state after every range. `contents` says what each column's values depend on, `adoption` what to do about a moved
+    whether to go by it; an `append_only` table has its growing key there. `saves_often` asks for positions in the
+    state at short intervals. `contents` says what each column's values depend on, `adoption` what to do about a moved
     structure. `facts` are those of the whole table (`Table.to_dict()`), columns that are not read included. `misfit`
     says what of tables.yml does not fit, for which the stream is not read.
     """
@@ -42,7 +42,7 @@ class TablePlan:
     append_only: bool = False
     cursor_indexed: bool = False
     cursor_in_local_time: bool = False
-    saves_each_range: bool = False
+    saves_often: bool = False
     keyed_by_number: frozenset[str] = field(default_factory=frozenset)
     page_rows: int = 5000
     mean_row_bytes: int = 0

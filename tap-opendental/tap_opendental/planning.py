@@ -311,7 +311,7 @@ def _plan(inputs: Inputs, sketch: _Sketch, decision: Decision, adoption: Adoptio
         append_only=cursor is not None and (cursor.source,) == table.primary_key,
         cursor_indexed=cursor is not None and leads_an_index(table, cursor.source),
         cursor_in_local_time=cursor is not None and table.column(cursor.source).base_type == "datetime",
-        saves_each_range=config.extraction_strategy in {"chunked_incremental", "streaming_incremental"},
+        saves_often=config.extraction_strategy in {"chunked_incremental", "streaming_incremental"},
         keyed_by_number=frozenset(key for key in table.primary_key if is_keyed_by_number(table.column(key))),
         page_rows=config.batch_size,
         mean_row_bytes=size.data_bytes // size.rows if size.rows else 0,

@@ -101,7 +101,7 @@ def _begin(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
 
 def _go_on(wish: Wish, bookmark: Bookmark, findings: Findings) -> Start:
     if bookmark.value is None:
-        return _read_whole(wish)
+        return replace(_read_whole(wish), replaces=wish.append_only or not wish.start_date)
     if bookmark.key != wish.key:
         return _read_whole(wish, f"goes by {wish.key} now and by {bookmark.key} before: it is read whole once")
     if wish.has_grown or (bookmark.unfinished and bookmark.unfinished.sent != wish.sent):

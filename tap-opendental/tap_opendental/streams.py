@@ -392,8 +392,8 @@ class TableStream(SilentStream):
         return lines
 
     def _may_save_position(self, *, sent: bool) -> bool:
-        """True where a STATE is due; a range that had nothing to send is worth none of its own."""
-        due = (self._plan.saves_each_range and sent) or self._run.is_state_due
+        """True where a STATE is due; a range that had nothing to send is worth none sooner than others."""
+        due = self._run.is_state_due(often=self._plan.saves_often and sent)
         return due and bool(self._plan.key) and not self.rehearses
 
     def _finish(self, walk: Walk) -> None:
@@ -416,7 +416,7 @@ class TableStream(SilentStream):
             self._stamp = self._stamp.move(time.time_ns() // 1000)
         self.stream_state.clear()
         self.stream_state.update(replace(bookmark, stamp=self._stamp).to_state())
-        if not only_if_due or self._run.is_state_due:
+        if not only_if_due or self._run.is_state_due():
             self._run.write_state()
 
     # --- messages ----------------------------------------------------------------------------------------------------

@@ -57,9 +57,9 @@ def test_a_full_table_is_read_whole_and_replaced(bookmark):
 
 
 @pytest.mark.parametrize("wish", [STAMPED, LOGGED])
-def test_a_first_run_reads_all_rows(wish):
-    """Without a bookmark and without anything to tell: nothing is passed over."""
-    assert start(wish, Bookmark()) == Start()
+def test_a_first_run_reads_all_rows_and_replaces(wish):
+    """Without a bookmark and without anything to tell: nothing is passed over, and what is gone does not stay."""
+    assert start(wish, Bookmark()) == Start(replaces=True)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +71,12 @@ def test_a_first_run_reads_all_rows(wish):
     ],
 )
 def test_a_first_run_begins_at_start_date(start_date, since):
-    """In UTC, as pages compare; a table that is read by its key, or whole, has no date to begin at."""
+    """In UTC, as pages compare; a table that is read by its key, or whole, has no date to begin at.
+
+    Earlier rows that the target has are not for this run to remove.
+    """
     assert start(replace(STAMPED, start_date=start_date), Bookmark()) == Start(since)
-    assert start(replace(LOGGED, start_date=start_date), Bookmark()) == Start()
+    assert start(replace(LOGGED, start_date=start_date), Bookmark()) == Start(replaces=True)
     assert start(replace(FULL, start_date=start_date), Bookmark()) == Start(replaces=True)
 
 
@@ -91,9 +94,9 @@ def test_a_start_date_does_not_hold_back_a_bookmark():
 
 
 def test_a_full_table_that_becomes_incremental_is_read_whole_once():
-    """It has no bookmark yet, and its rows stay at the target: no ACTIVATE_VERSION, nothing to tell."""
-    assert start(STAMPED, FULL_DONE) == Start()
-    assert start(LOGGED, FULL_DONE) == Start()
+    """It has no bookmark yet, and is replaced as it was each night; nothing to tell."""
+    assert start(STAMPED, FULL_DONE) == Start(replaces=True)
+    assert start(LOGGED, FULL_DONE) == Start(replaces=True)
 
 
 def test_another_replication_key_is_told_and_read_whole():
@@ -181,7 +184,7 @@ def test_what_a_first_load_left_of_a_table_that_was_created_again_is_replaced():
     found = start(STAMPED, Bookmark(unfinished=replace(WALK, witnesses=NEWEST)), again, rows={})
     assert found.replaces
     vouched = start(replace(STAMPED, sent="others"), Bookmark(unfinished=replace(WALK, witnesses=NEWEST)), again)
-    assert (vouched.replaces, vouched.since) == (False, None)
+    assert (vouched.notice, vouched.since) == ("was cut short in another form, and begins again", None)
 
 
 def test_a_pass_in_another_form_leaves_nothing_behind():
@@ -211,7 +214,7 @@ def test_a_pass_by_another_key_is_no_witness():
     """Its rows are known by another column: nothing of them is compared."""
     walk = replace(WALK, sent="by the key", witnesses=LOGGED_ROWS)
     rows = {(12345,): Witness((12345,), "2024-06-28T00:00:00+00:00")}
-    assert start(STAMPED, Bookmark(unfinished=walk), rows=rows).replaces is False
+    assert "restored" not in str(start(STAMPED, Bookmark(unfinished=walk), rows=rows).notice)
 
 
 def test_a_table_that_was_emptied_keeps_no_bookmark():
