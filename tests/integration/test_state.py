@@ -2,6 +2,7 @@
 
 import json
 import re
+import time
 from collections import defaultdict
 from functools import partial
 
