@@ -287,8 +287,7 @@ class PostgresLoader:
         if self._ask(is_apart):  # a log that grew, or a first load
             return Counts(inserted=self._run(merge.append()), deleted=deleted)
         [(rows,)] = self._connection.execute(statements.count(self._stage.table)).fetchall()
-        updated = self._run(merge.update())
-        inserted = self._run(merge.insert())
+        inserted, updated = self._run(merge.insert()), self._run(merge.update())
         return Counts(inserted, updated, rows - updated - inserted, deleted)
 
     def _delete(self, merge: statements.Merge, destination: Destination) -> int:

@@ -221,7 +221,7 @@ class Merge:
         )
 
     def insert(self) -> Composed:
-        """Insert the rows whose key is new."""
+        """Insert the rows whose key is new; before the update, which leaves two of each row for this to look at."""
         return SQL("{} WHERE NOT EXISTS (SELECT FROM {} AS t WHERE {})").format(self.append(), self.table, self._same())
 
     @property

@@ -59,8 +59,7 @@ class Takeover:
     def _merge(self, merge: statements.Merge) -> Counts:
         self._run(SQL("ANALYZE {}").format(merge.origin))
         deleted = self._run(merge.delete_gone() if self._stream.hard_delete else merge.mark_gone())
-        updated = self._run(merge.update())
-        inserted = self._run(merge.insert())
+        inserted, updated = self._run(merge.insert()), self._run(merge.update())
         [(rows,)] = self._connection.execute(statements.count(merge.origin)).fetchall()
         return Counts(inserted, updated, rows - updated - inserted, deleted)
 

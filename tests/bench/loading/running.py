@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import threading
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[3]
-PERIOD = 0.1
+PERIOD = 0.25
 MEGABYTE = 1024
 SHOWN = 160
 # Lines that say why a tool ended; the first of them is what is reported.
@@ -85,18 +86,16 @@ def clean_environment() -> dict[str, str]:
 
 def _wait(process: subprocess.Popen[bytes], deadline: float) -> tuple[bool, float, int]:
     """Wait, with processor seconds of the process and of all that it waited for; stop it and its group when late."""
-    stopped = False
-    while True:
-        pid, status, usage = os.wait4(process.pid, os.WNOHANG)
-        if pid:
-            process.returncode = os.waitstatus_to_exitcode(status)
-            with suppress(ProcessLookupError):  # what the tool left behind
-                os.killpg(process.pid, signal.SIGKILL)
-            return stopped, usage.ru_utime + usage.ru_stime, process.returncode
-        if time.perf_counter() > deadline and not stopped:
-            stopped = True
-            _kill_tree(process.pid)
-        time.sleep(0.005)
+    ended = os.pidfd_open(process.pid)
+    in_time, _, _ = select.select([ended], [], [], max(deadline - time.perf_counter(), 0))
+    os.close(ended)
+    if not in_time:
+        _kill_tree(process.pid)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    with suppress(ProcessLookupError):  # what the tool left behind
+        os.killpg(process.pid, signal.SIGKILL)
+    return not in_time, usage.ru_utime + usage.ru_stime, process.returncode
 
 
 def _kill_tree(pid: int) -> None:
