@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from opendental_analyze.sandbox.databases import run
 from tap_opendental.discovery.model import Column, Table
@@ -14,6 +14,9 @@ from target_opendental_replica.positions import Position
 from target_opendental_replica.settings import Address, Settings, Tls
 from target_opendental_replica.statements import quote, render_create_table
 from target_opendental_replica.stream_facts import Field, Start, StreamFacts
+
+if TYPE_CHECKING:
+    from target_opendental_replica.warehouse import Counts
 
 NUM = Column("Num", "bigint(20)", nullable=False)
 NAME = Column("Name", "varchar(20)", default="NULL")
@@ -111,3 +114,11 @@ class Replica:
 def position(serial: int, lineage: str = "a" * 16, **bookmark: Any) -> Position:
     """A position of a lineage."""
     return Position(lineage, serial, {"lineage": lineage, "serial": serial, **bookmark})
+
+
+def activate(replica: Replica, facts: StreamFacts, names: tuple[str, ...], *rows: Any, version: int) -> Counts:
+    """Load the rows of a whole version and settle them."""
+    loader = replica.open(facts)
+    loader.load(make_batch(names, *rows, version=version))
+    loader.activate(version)
+    return loader.settle(position(9))

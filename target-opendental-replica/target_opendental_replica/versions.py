@@ -17,6 +17,12 @@ What must not be gathered, since not all rows of it will come:
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from target_opendental_replica.errors import MissingRowsError
+
+if TYPE_CHECKING:
+    from target_opendental_replica.stream_facts import StreamFacts
 
 # A month of nights; a state that is older than that many whole readings is refused, or taken for a new one's.
 _REMEMBERED = 30
@@ -76,6 +82,21 @@ class RunVersions:
             self.gathering.pop(stream, None)
         else:
             self.gathering[stream] = version
+
+    def go_on(self, facts: StreamFacts, versions: Versions) -> Versions:
+        """Let a stream go on with its version: that of the tap's start, or the one that this run itself has begun.
+
+        Raises MissingRowsError where its first rows are not gathered here, or those of another one are: whoever writes
+        the stream while its lock is free, or a connection is lost, may have begun another one.
+        """
+        version = self.gathering.get(facts.stream, facts.start.version if facts.start else None)
+        gone_on = versions.go_on_with(version)
+        if gone_on is None:
+            raise MissingRowsError(
+                f"stream {facts.stream}: the tap goes on with version {version}, whose first rows are not here: they "
+                "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
+            )
+        return gone_on
 
     def tell_replaced(self, stream: str, version: int) -> str | None:
         """Return what to tell of rows of a version that was replaced here; None where it was told."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
+from tests.mysql_loading import Replica, settings_of
 from tests.reliability.fork_server import ForkServer
 from tests.strategies import write_incremental
 
@@ -44,6 +45,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the longest files first and those of few tests last, so that no worker begins a long one at the end."""
     tests = Counter(item.path for item in items)
     items.sort(key=lambda item: (item.path.stem not in LONGEST, -tests[item.path]))
+
+
+@pytest.fixture
+def replica(mariadb_database) -> Iterator[Replica]:
+    """An empty MySQL replica, written by the loader itself; some modules have their own."""
+    place = Replica(mariadb_database, settings_of(mariadb_database))
+    yield place
+    place.close()
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, position, settings_of
+from tests.mysql_loading import NAME, NUM, activate, facts_of, make_batch, position
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
 from target_opendental_replica.errors import ExitCode, ValueRefusedError
@@ -15,13 +15,6 @@ BOTH = ("Num", "Name")
 TABLE = Table("t", (NUM, NAME), ("Num",), engine="InnoDB")
 
 
-@pytest.fixture
-def replica(mariadb_database):
-    place = Replica(mariadb_database, settings_of(mariadb_database))
-    yield place
-    place.close()
-
-
 def load(replica, facts, names, *rows):
     """Load rows on a session of its own, settle, and return the counts."""
     loader = replica.open(facts)
@@ -29,14 +22,6 @@ def load(replica, facts, names, *rows):
     counts = loader.settle(position(1))
     replica.close()
     return counts
-
-
-def activate(replica, facts, names, *rows, version):
-    """The same with a whole version."""
-    loader = replica.open(facts)
-    loader.load(make_batch(names, *rows, version=version))
-    loader.activate(version)
-    return loader.settle(position(9))
 
 
 # --- moments that move by themselves ----------------------------------------------------------------------------------

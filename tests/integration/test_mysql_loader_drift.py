@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, position, settings_of
+from tests.mysql_loading import NAME, NUM, activate, facts_of, make_batch, position
 
 from tap_opendental.discovery.model import Column, Index, IndexColumn, Table
 from target_opendental_replica.errors import MissingRowsError
@@ -16,13 +16,6 @@ TABLE = Table("t", (NUM, NAME), ("Num",), engine="InnoDB")
 ADDED = Column("Added", "varchar(9)", nullable=False, default="''")
 
 
-@pytest.fixture
-def replica(mariadb_database):
-    place = Replica(mariadb_database, settings_of(mariadb_database))
-    yield place
-    place.close()
-
-
 def load(replica, facts, names, *rows, version=None, at=None):
     """Load rows on a session of its own, settle, and return the counts."""
     loader = replica.open(facts)
@@ -30,14 +23,6 @@ def load(replica, facts, names, *rows, version=None, at=None):
     counts = loader.settle(at)
     replica.close()
     return counts
-
-
-def activate(replica, facts, names, *rows, version):
-    """The same with a whole version."""
-    loader = replica.open(facts)
-    loader.load(make_batch(names, *rows, version=version))
-    loader.activate(version)
-    return loader.settle(position(9))
 
 
 # --- a structure that changes in the middle of a version --------------------------------------------------------------

@@ -12,7 +12,7 @@ from dataclasses import replace
 import pymysql
 import pytest
 from pymysql.constants import CLIENT
-from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, position, settings_of
+from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, position
 from tests.wire import Rule, Wire
 
 from opendental_analyze.sandbox.databases import mariadb_root, run
@@ -38,13 +38,6 @@ START = Start("a" * 16, 0)
 BOTH = ("Num", "Name")
 TABLE = Table("t", (NUM, NAME), ("Num",), engine="InnoDB")
 SECRET = "Zaphod-Beeblebrox"
-
-
-@pytest.fixture
-def replica(mariadb_database):
-    place = Replica(mariadb_database, settings_of(mariadb_database))
-    yield place
-    place.close()
 
 
 # --- values -----------------------------------------------------------------------------------------------------------

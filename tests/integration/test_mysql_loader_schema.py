@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from tests.mysql_loading import NAME, NUM, Replica, facts_of, make_batch, position, settings_of
+from tests.mysql_loading import NAME, NUM, facts_of, make_batch, position
 from tests.values import HOSTILE_NAMES
 
 from opendental_analyze.sandbox.source import create_tables
@@ -25,13 +25,6 @@ START = Start("a" * 16, 0)
 BOTH = ("Num", "Name")
 OFFICIAL = [known.table for known in load_knowledge().tables.values()]
 TABLE = Table("t", (NUM, NAME), ("Num",), engine="InnoDB")
-
-
-@pytest.fixture
-def replica(mariadb_database):
-    place = Replica(mariadb_database, settings_of(mariadb_database))
-    yield place
-    place.close()
 
 
 def read_all(engine, tables):

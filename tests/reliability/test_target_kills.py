@@ -11,7 +11,8 @@ from tests.reliability.conftest import ROUNDS
 from tests.reliability.harness import Event, send
 
 # The tap sends some 900 lines in a first load and takes half a second for it; the target is at it for about as long.
-FARTHEST, LONGEST = 300, 0.9
+# Files are faster, and so are later runs: a signal that came too late brings the next one nearer.
+FARTHEST, LONGEST, NEARER = 300, 0.9, 0.8
 FILES = {"encoding": {"format": "jsonl", "compression": "gzip"}}
 
 
@@ -32,14 +33,14 @@ def make_target_pipe(destination, make_pipe, forks, tmp_path):
     return make
 
 
-def hit(pipe, random, number):
-    """One run in which the tap or the target gets a signal, after a random line or time."""
-    choice = random.random()
+def hit(pipe, random, number, reach):
+    """One run in which the tap or the target gets a signal, after a random line or time, within that share of both."""
+    choice, line, seconds = random.random(), random.randrange(1, max(2, round(FARTHEST * reach))), LONGEST * reach
     if choice < 0.3:
-        return pipe.run({random.randrange(1, FARTHEST): send(number)})
+        return pipe.run({line: send(number)})
     if choice < 0.4:
-        return pipe.run({random.randrange(1, FARTHEST): send(number)}, to_target=Event(send(number), LONGEST / 2))
-    return pipe.run(to_target=Event(send(number), random.uniform(0, LONGEST)))
+        return pipe.run({line: send(number)}, to_target=Event(send(number), seconds / 2))
+    return pipe.run(to_target=Event(send(number), random.uniform(0, seconds)))
 
 
 def tell(outcome):
@@ -48,10 +49,12 @@ def tell(outcome):
 
 def chain(practice, pipe, random, number, kills):
     """Hit tap and target until so many runs were cut, with changes before each; the outcomes of those."""
-    cut = 0
+    cut, reach = 0, 1.0
     for _ in range(kills * 4):
-        outcome = hit(pipe, random, number)
-        if outcome.code or outcome.target_code:
+        outcome = hit(pipe, random, number, reach)
+        is_cut = outcome.code or outcome.target_code
+        reach = min(1.0, reach / NEARER) if is_cut else reach * NEARER
+        if is_cut:
             cut += 1
             yield outcome
         if cut == kills:

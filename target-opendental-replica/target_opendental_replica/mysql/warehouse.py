@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from target_opendental_replica.errors import IdentifierError, LockedError, MissingRowsError, ReplicaError, name_stream
+from target_opendental_replica.errors import IdentifierError, LockedError, ReplicaError, name_stream
 from target_opendental_replica.mysql.connection import Link
 from target_opendental_replica.mysql.errors import code_of
 from target_opendental_replica.mysql.fitting import Fitting, show_create
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from target_opendental_replica.positions import Position
     from target_opendental_replica.settings import Settings
     from target_opendental_replica.stream_facts import Field, StreamFacts
-    from target_opendental_replica.versions import Versions
 
 _STEP_SECONDS = 1
 _NO_SUCH_THREAD = 1094
@@ -96,7 +95,7 @@ class MySQLSession:
         fitted = fitting.fit(entry)
         if fitted.versions.gathered is not None:
             fitted = fitting.fit_gathered(fitted)
-        fitted = replace(fitted, versions=self._go_on(facts, fitted.versions))
+        fitted = replace(fitted, versions=self._run.versions.go_on(facts, fitted.versions))
         start = facts.start
         held = self._ledger.read_position(layout.stream, start.lineage if start else "")
         self._link.commit()
@@ -175,18 +174,3 @@ class MySQLSession:
         self._ledger.write(layout.stream, entry)
         self._link.commit()
         return entry
-
-    def _go_on(self, facts: StreamFacts, versions: Versions) -> Versions:
-        """Refuse to go on with a version whose first rows are not gathered here, or are those of another one.
-
-        That is the version of the tap's start, or the one that this run itself has begun: whoever writes the stream
-        while its lock is free, or a connection is lost, may have begun another one.
-        """
-        version = self._run.versions.gathering.get(facts.stream, facts.start.version if facts.start else None)
-        gone_on = versions.go_on_with(version)
-        if gone_on is None:
-            raise MissingRowsError(
-                f"stream {facts.stream}: the tap goes on with version {version}, whose first rows are not here: they "
-                "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
-            )
-        return gone_on

@@ -115,7 +115,7 @@ class PostgresSession:
             table = fitting.fit(table, stream.wanted)
             versions = versions or self._take_over(stream, table, facts)
             versions = self._fit_gathered(stream, versions)
-        versions = self._go_on(facts, versions)
+        versions = self._run.versions.go_on(facts, versions)
         held = self._registry.read_position(stream.name, facts.start.lineage if facts.start else "")
         found = Found(table, versions, held, lambda: self._unlock(stream), notify)
         return PostgresLoader(self._connection, stream, self._registry, found)
@@ -182,21 +182,6 @@ class PostgresSession:
         versions = replace(versions, gathered=None)
         self._registry.save_versions(stream.name, stream.table, versions)
         return versions
-
-    def _go_on(self, facts: StreamFacts, versions: Versions) -> Versions:
-        """Refuse to go on with a version whose first rows are not gathered here, or are those of another one.
-
-        That is the version of the tap's start, or the one that this run itself has begun: whoever writes the stream
-        while its lock is free, or a connection is lost, may have begun another one.
-        """
-        version = self._run.versions.gathering.get(facts.stream, facts.start.version if facts.start else None)
-        gone_on = versions.go_on_with(version)
-        if gone_on is None:
-            raise MissingRowsError(
-                f"stream {facts.stream}: the tap goes on with version {version}, whose first rows are not here: they "
-                "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
-            )
-        return gone_on
 
     def _fit(self, table: str, notify: Callable[[str], None]) -> Fitting:
         drops = self._settings.drops_columns
