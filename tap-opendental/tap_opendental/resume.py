@@ -218,14 +218,15 @@ def conclude(before: Bookmark, done: Pass, overlap: Buckets, key: str | None, st
 
 
 def choose_version(bookmark: Bookmark, now: datetime) -> int:
-    """Choose the version of a table that is read whole: seconds since 1970, as the SDK has it, above all before.
+    """Choose the version of a table that is read whole: milliseconds since 1970, above all before.
 
-    `now` is by the server's clock, under the lock: two runs that take turns at a table must not activate an older
-    version after a newer one.
+    The SDK has seconds: two runs that lost their state begin within one (a kill, and a run at once after it), and what
+    the first one left would count as the second one's rows. `now` is by the server's clock, under the lock: two runs
+    that take turns at a table must not activate an older version after a newer one.
     """
     unfinished = bookmark.unfinished
     known = (bookmark.version or 0, (unfinished.version or 0) if unfinished else 0)
-    return max(int(now.timestamp()), max(known) + 1)
+    return max(round(now.timestamp() * 1000), max(known) + 1)
 
 
 def find_settled(before: Bookmark, begun: Pass) -> int | None:
