@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from target_opendental_replica.errors import MissingRowsError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from target_opendental_replica.stream_facts import StreamFacts
 
 # A month of nights; a state that is older than that many whole readings is refused, or taken for a new one's.
@@ -97,6 +99,12 @@ class RunVersions:
                 "were loaded elsewhere, lost with a restored database, or dropped for those of another job's version"
             )
         return gone_on
+
+    def is_new(self, stream: str, version: int, versions: Versions, notify: Callable[[str], None]) -> bool:
+        """True for a version that is to be gathered; of one that was replaced here that is told once."""
+        if version in versions.replaced and (told := self.tell_replaced(stream, version)):
+            notify(told)
+        return versions.is_new(version)
 
     def tell_replaced(self, stream: str, version: int) -> str | None:
         """Return what to tell of rows of a version that was replaced here; None where it was told."""

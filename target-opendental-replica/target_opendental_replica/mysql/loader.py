@@ -167,10 +167,7 @@ class TableLoader:
 
     def _is_new_version(self, version: int) -> bool:
         """True for a version that is gathered; of one that was replaced here that is told."""
-        versions = self._entry.versions
-        if version in versions.replaced and (told := self._run_versions.tell_replaced(self._layout.stream, version)):
-            self._notify(told)
-        return versions.is_new(version)
+        return self._run_versions.is_new(self._layout.stream, version, self._entry.versions, self._notify)
 
     def _gather(self, version: int, size: int) -> None:
         """Begin with an empty table for the rows of a version; those of another one are dropped."""

@@ -191,11 +191,7 @@ class PostgresLoader:
 
     def _is_new_version(self, version: int) -> bool:
         """True for a version that is gathered; of one that was replaced here that is told."""
-        if version in self._versions.replaced:
-            told = self._stream.run.versions.tell_replaced(self._stream.name, version)
-            if told:
-                self._notify(told)
-        return self._versions.is_new(version)
+        return self._stream.run.versions.is_new(self._stream.name, version, self._versions, self._notify)
 
     def _gather(self, version: int) -> Destination:
         """Begin a new version; what was gathered of another one, never activated, goes."""
