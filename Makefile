@@ -69,14 +69,15 @@ bench-memory: install ## peak memory on 5 million rows (slow, 30 GB of disk)
 bench-loading: install plugins client ## loading PostgreSQL: stock target, ours, and the server's client into COPY
 	@.venv/bin/python tests/bench/bench_loading.py postgresql --only stock raw --together --write
 
-bench-loading-large: install plugins client ## the same for 2 million rows: ours and the client (an hour)
-	@.venv/bin/python tests/bench/bench_loading.py postgresql --only raw --rows 2000000 --runs 5 --tables procedurelog --all-changed --together --first-only --no-edges --limit 900 --write
+bench-loading-large: install plugins client ## the same for millions of rows: ours and the client (an hour and a half)
+	@.venv/bin/python tests/bench/bench_loading.py postgresql --only raw --rows 2000000 --runs 5 --tables procedurelog --then all --together --first-only --no-edges --limit 900 --write
+	@.venv/bin/python tests/bench/bench_loading.py postgresql --only raw --rows 1000000 --runs 5 --tables procedurelog --then grown --first-only --no-edges --limit 900 --write
 
 bench-replica: install plugins client dump ## loading a replica: ours, mariadb-dump, and the server itself
 	@.venv/bin/python tests/bench/bench_loading.py mysql --only replica insert --write
 
 bench-replica-large: install plugins client dump ## the same for 2 million rows (an hour)
-	@.venv/bin/python tests/bench/bench_loading.py mysql --only replica insert --rows 2000000 --runs 5 --tables procedurelog --all-changed --first-only --no-edges --limit 900 --write
+	@.venv/bin/python tests/bench/bench_loading.py mysql --only replica insert --rows 2000000 --runs 5 --tables procedurelog --then all --first-only --no-edges --limit 900 --write
 
 bench-peers: bench-peer-mydumper install client ## all peers that load PostgreSQL, in one series (hours)
 	@tests/bench/bench-peer.sh postgresql pgloader dlt-connectorx dlt-pyarrow ingestr sling pipelinewise

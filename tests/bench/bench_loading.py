@@ -29,7 +29,7 @@ from loading.meltano import RAW, REPLICA, STOCK
 from loading.peers import PEERS
 from loading.pipes import PIPE
 from loading.places import postgres_place, replica_place
-from loading.series import ALL, CHANGED, FULL, Lot, Series
+from loading.series import ALL, CHANGED, FULL, GROWN, Lot, Series
 from loading.sources import LOADED, PROCEDURE, SECURITY
 from report import publish
 from servers import filled_sandbox
@@ -66,7 +66,12 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--tables", nargs="*", choices=tables, default=tables, metavar="TABLE")
     parser.add_argument("--together", action="store_true", help="procedurelog and securitylog in one run as well")
-    parser.add_argument("--all-changed", action="store_true", help="load every row again, changed, instead of 1%%")
+    parser.add_argument(
+        "--then",
+        choices=(CHANGED, ALL, GROWN),
+        default=CHANGED,
+        help="what follows: 1%% changed, all, or as many new rows",
+    )
     parser.add_argument("--first-only", action="store_true", help="compare the first round only: large tables")
     parser.add_argument("--no-edges", action="store_true", help="leave out the hard values")
     parser.add_argument("--limit", type=float, default=LIMIT, help="seconds after which a run is stopped")
@@ -88,8 +93,7 @@ def choose_tools(options: argparse.Namespace) -> list[Tool]:
 def measure(options: argparse.Namespace) -> None:
     """One series of all tools that were chosen."""
     tools = choose_tools(options)
-    steps = (FULL, ALL) if options.all_changed else (FULL, CHANGED)
-    lots = [Lot((loaded,), steps) for loaded in LOADED if loaded.name in options.tables]
+    lots = [Lot((loaded,), (FULL, options.then)) for loaded in LOADED if loaded.name in options.tables]
     lots += [Lot((PROCEDURE, SECURITY), (FULL,))] if options.together else []
     with filled_sandbox(PATIENTS) as state, PLACES[options.kind](state) as place, scratch() as folder:
         series = Series(place, tools, options.rows, options.runs, options.limit, folder, not options.first_only)

@@ -7,6 +7,7 @@ import pytest
 from tests.mysql_loading import NAME, NUM, facts_of, make_batch, position
 from tests.values import HOSTILE_NAMES
 
+from opendental_analyze.sandbox.databases import mariadb_root
 from opendental_analyze.sandbox.source import create_tables
 from opendental_analyze.sandbox.throw_away import mariadb_database as throw_away
 from tap_opendental.discovery.knowledge import load_knowledge
@@ -238,6 +239,27 @@ def test_a_table_made_by_hand_is_taken_over(replica):
     replica.ask("INSERT INTO t VALUES (1, 'one', 5)")
     assert "other dropped" in fit(replica, TABLE)[0]
     assert replica.rows("t") == [(1, "one")]
+
+
+@pytest.fixture
+def giving_defaults(sandbox):
+    """A server that gives the first TIMESTAMP of a table moments of its own, as all did once."""
+    root = mariadb_root(sandbox.state)
+    with root.connect() as connection:
+        connection.exec_driver_sql("SET GLOBAL explicit_defaults_for_timestamp = 0")
+        yield
+        connection.exec_driver_sql("SET GLOBAL explicit_defaults_for_timestamp = 1")
+    root.dispose()
+
+
+def test_a_moment_without_a_default_gets_none(giving_defaults, replica):
+    """Where the server would give a TIMESTAMP one, and ON UPDATE, the replica's is the source's; the control has both."""
+    replica.ask("CREATE TABLE control (At timestamp NOT NULL)")
+    moment = Column("At", "timestamp", nullable=False)
+    fill(replica, Table("t", (NUM, moment), ("Num",), engine="InnoDB"), "1,2026-11-22 10:00:00")
+    control, ours = read_all(replica.database.engine, ["control", "t"])
+    assert "ON UPDATE" in control
+    assert "`At` timestamp NOT NULL,\n" in ours
 
 
 def test_what_is_no_table_is_refused(replica):

@@ -38,6 +38,9 @@ _PADDED = "utf8mb4_bin"
 _FIND_COLLATION = f"SELECT collation_name FROM information_schema.collations WHERE collation_name IN {_COLLATIONS}"
 # The server, too, gives up a statement that nobody waits for any more: MariaDB's variable, then that of MySQL.
 _LIMIT = "/*M!100101 , max_statement_time = {0} */"
+# Off, the first TIMESTAMP of a table that has no default gets one, and ON UPDATE: not the source's table. A session's own
+# from MariaDB 10.10 on; MySQL wants a right for it, and has it on since 8.0.
+_NO_DEFAULTS = "/*M!101000 , explicit_defaults_for_timestamp = 1 */"
 
 
 @dataclass(frozen=True)
@@ -133,7 +136,7 @@ class Link:
         self.run(
             f"SET SESSION sql_mode = '{SQL_MODE}', time_zone = '+00:00', lock_wait_timeout = {wait}, "
             f"innodb_lock_wait_timeout = {wait}, wait_timeout = 86400, net_read_timeout = 3600, "
-            f"net_write_timeout = 3600, foreign_key_checks = 0 {limit}"
+            f"net_write_timeout = 3600, foreign_key_checks = 0 {limit} {_NO_DEFAULTS}"
         )
         if self.address.tls.required or self.address.tls.ca:
             _require_cipher(self.run("SHOW SESSION STATUS LIKE 'Ssl_cipher'"))

@@ -44,6 +44,10 @@ class Place(Protocol):
     def admin(self) -> sa.Engine:
         """Whoever fills and changes the source; each statement is committed at once."""
 
+    @property
+    def servers(self) -> Mapping[str, int]:
+        """The pid of each server, by its name."""
+
     def open_space(self, space: str) -> sa.URL:
         """Make an empty place of that name, and say how it is reached."""
 
@@ -78,6 +82,11 @@ class PostgresPlace:
     def admin(self) -> sa.Engine:
         """The source's owner."""
         return _commit_each(self.source)
+
+    @property
+    def servers(self) -> Mapping[str, int]:
+        """The source's, and the destination's."""
+        return _find_servers(self.state, "MariaDB", "PostgreSQL")
 
     @property
     def reader(self) -> sa.URL:
@@ -137,6 +146,11 @@ class ReplicaPlace:
         """The source's owner."""
         return _commit_each(self.source)
 
+    @property
+    def servers(self) -> Mapping[str, int]:
+        """The one that has both."""
+        return _find_servers(self.state, "MariaDB")
+
     def open_space(self, space: str) -> sa.URL:
         """A database."""
         create_mariadb_database(self.state, _database(space))
@@ -167,6 +181,11 @@ class ReplicaPlace:
 
 def _commit_each(source: ThrowAwaySource) -> sa.Engine:
     return source.engine.execution_options(isolation_level="AUTOCOMMIT")
+
+
+def _find_servers(state: State, *names: str) -> dict[str, int]:
+    found = {"MariaDB": state.mariadb.process, "PostgreSQL": state.postgres.process}
+    return {name: process.pid for name, process in found.items() if process and name in names}
 
 
 def _database(space: str) -> str:

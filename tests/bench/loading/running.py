@@ -1,4 +1,4 @@
-"""One run of a tool: its wall time, its processor time, the memory of every process that it starts, and its end."""
+"""One run of a tool: its wall time, processor time (its own and the servers'), memory of its processes, and its end."""
 
 from __future__ import annotations
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[3]
 PERIOD = 0.25
 MEGABYTE = 1024
+TICKS = os.sysconf("SC_CLK_TCK")
+# Places in /proc/PID/stat behind the name: user and system time, of the process and of the children it waited for.
+TIMES = slice(11, 15)
 SHOWN = 160
 # Lines that say why a tool ended; the first of them is what is reported.
 REASONS = re.compile(
@@ -43,21 +46,27 @@ class Command:
 class Run:
     """What one run cost; `reason` is None when it ended well, else why it did not, in one line.
 
-    `memory` is the peak of each program in megabytes, of the largest process of its name.
+    `memory` is the peak of each program in megabytes, of the largest process of its name. `cpu` are processor seconds
+    of the tool, `servers` those that each server took in that time.
     """
 
     seconds: float
     cpu: float
     memory: Mapping[str, float]
+    servers: Mapping[str, float]
     reason: str | None = None
     stopped: bool = False
 
 
-def run_command(command: Command, folder: Path, limit: float) -> Run:
-    """Run to the end, at most `limit` seconds; what it prints goes to `stdout` and `stderr` in the folder."""
+def run_command(command: Command, folder: Path, limit: float, servers: Mapping[str, int]) -> Run:
+    """Run to the end, at most `limit` seconds; what it prints goes to `stdout` and `stderr` in the folder.
+
+    `servers` are pids by name.
+    """
     memory: dict[str, float] = {}
     over = threading.Event()
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as err:
+        before = read_servers(servers)
         started = time.perf_counter()
         process = subprocess.Popen(
             command.arguments,
@@ -72,10 +81,24 @@ def run_command(command: Command, folder: Path, limit: float) -> Run:
         watcher.start()
         stopped, usage, code = _wait(process, started + limit)
         seconds = time.perf_counter() - started
+    after = read_servers(servers)
     over.set()
     watcher.join()
     reason = _stop_reason(limit) if stopped else None if code == 0 else _read_reason(folder, command, code)
-    return Run(seconds, usage, memory, reason, stopped)
+    return Run(seconds, usage, memory, {name: after[name] - before[name] for name in servers}, reason, stopped)
+
+
+def read_servers(servers: Mapping[str, int]) -> dict[str, float]:
+    """Processor seconds of each server since its start: of its processes, those of PostgreSQL's sessions included."""
+    return {name: sum(map(_read_cpu, [pid, *_descend(pid)])) for name, pid in servers.items()}
+
+
+def _read_cpu(pid: int) -> float:
+    """Of a process and of the children that it waited for; of one that is gone its parent knows."""
+    with suppress(OSError):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return sum(map(int, fields[TIMES])) / TICKS
+    return 0.0
 
 
 def clean_environment() -> dict[str, str]:

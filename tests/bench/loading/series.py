@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from loading.jobs import Item, Job, Tool
 from loading.running import Run, run_command
-from loading.sources import EDGES, EMPTY_SUFFIX, Loaded, change, change_all, fill, fill_edges, shrink
+from loading.sources import EDGES, EMPTY_SUFFIX, Loaded, add, change, change_all, fill, fill_edges, shrink
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from loading.findings import Verdict
     from loading.places import Place
 
-FULL, CHANGED, ALL = "full", "changed", "all"
+FULL, CHANGED, ALL, GROWN = "full", "changed", "all", "grown"
 SHARE = 0.01
 
 
@@ -57,13 +57,15 @@ class Measured:
 class Outcome:
     """What a series says of one tool and one step: medians, or the reason why there are none.
 
-    `wrong` is None where every run that was compared was equal, else what differed. `memory` are peaks in MB.
+    `wrong` is None where every run that was compared was equal, else what differed. `cpu` are processor seconds of the
+    tool, `servers` those of each server meanwhile; `memory` are peaks in MB.
     """
 
     rows: int
     runs: int
     seconds: float | None = None
     cpu: float | None = None
+    servers: Mapping[str, float] = field(default_factory=dict)
     memory: Mapping[str, float] = field(default_factory=dict)
     reason: str | None = None
     wrong: str | None = None
@@ -127,6 +129,9 @@ class Series:
         if step == ALL:
             for loaded in lot.tables:
                 change_all(admin, loaded)
+        if step == GROWN:
+            for loaded in lot.tables:
+                add(admin, loaded, self.rows, self.rows)
         return self.rows * len(lot.tables)
 
     @contextmanager
@@ -176,7 +181,7 @@ class Series:
         with tempfile.TemporaryDirectory(dir=job.folder) as directory:
             own = replace(job, folder=Path(directory))
             tool.prepare(own)
-            return run_command(tool.command(own), own.folder, self.limit)
+            return run_command(tool.command(own), own.folder, self.limit, self.place.servers)
 
     def _compare(self, job: Job) -> str | None:
         verdicts = {item.table: self.place.compare(job.space, item) for item in job.items}
@@ -230,7 +235,7 @@ class Series:
         done = self.measured.get((tool.slug, lot.name, step), [])
         if not done:
             return None
-        rows = self.rows * len(lot.tables) if step in {FULL, ALL} else self._changed_rows(lot)
+        rows = self._changed_rows(lot) if step == CHANGED else self.rows * len(lot.tables)
         return summarize(done, rows)
 
     def _changed_rows(self, lot: Lot) -> int:
@@ -247,7 +252,8 @@ def summarize(done: Sequence[Measured], rows: int) -> Outcome:
     if reason:
         return Outcome(rows, len(runs), memory=memory, reason=reason, wrong=wrong)
     seconds, cpu = median(run.seconds for run in runs), median(run.cpu for run in runs)
-    return Outcome(rows, len(runs), seconds, cpu, memory, None, wrong)
+    servers = {name: median(run.servers[name] for run in runs) for name in runs[0].servers}
+    return Outcome(rows, len(runs), seconds, cpu, servers, memory, None, wrong)
 
 
 def _judge_edge(run: Run, verdict: Verdict) -> Verdict | str:

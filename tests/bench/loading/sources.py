@@ -165,19 +165,26 @@ def change(admin: Engine, loaded: Loaded, rows: int, share: float) -> int:
     """Change that share of the rows, half of them updated and half new (all new where a table only grows); how many."""
     wanted = max(2, round(rows * share))
     updated = wanted // 2 if loaded.cursor else 0
-    step = rows // max(updated, 1)
+    if updated:
+        which = f"WHERE {quote(loaded.key)} % {rows // updated} = 1 AND {quote(loaded.key)} <= {rows} LIMIT {updated}"
+        run(admin, ("SET SESSION sql_mode = ''", _update(loaded, which)))
+    add(admin, loaded, rows, wanted - updated)
+    return wanted
+
+
+def add(admin: Engine, loaded: Loaded, rows: int, wanted: int) -> None:
+    """Add so many new rows, copies of the first, behind the `rows` that there are."""
     key, table = quote(loaded.key), quote(loaded.name)
     run(
         admin,
         (
             "SET SESSION sql_mode = ''",
-            *([_update(loaded, f"WHERE {key} % {step} = 1 AND {key} <= {rows} LIMIT {updated}")] if updated else []),
-            f"CREATE TEMPORARY TABLE more SELECT * FROM {table} WHERE {key} <= {wanted - updated}",
+            f"CREATE TEMPORARY TABLE more SELECT * FROM {table} WHERE {key} <= {wanted}",
             f"UPDATE more SET {key} = {key} + {rows} {_stamp(loaded)}",
             f"INSERT INTO {table} SELECT * FROM more",
+            "DROP TEMPORARY TABLE more",
         ),
     )
-    return wanted
 
 
 def change_all(admin: Engine, loaded: Loaded) -> None:
