@@ -30,7 +30,7 @@ from loading.peers import PEERS
 from loading.pipes import PIPE
 from loading.places import postgres_place, replica_place
 from loading.series import ALL, CHANGED, FULL, GROWN, Lot, Series
-from loading.sources import LOADED, PROCEDURE, SECURITY
+from loading.sources import LOADED, PROCEDURE, SECURITY, carry_preferences
 from report import publish
 from servers import filled_sandbox
 
@@ -96,6 +96,7 @@ def measure(options: argparse.Namespace) -> None:
     lots = [Lot((loaded,), (FULL, options.then)) for loaded in LOADED if loaded.name in options.tables]
     lots += [Lot((PROCEDURE, SECURITY), (FULL,))] if options.together else []
     with filled_sandbox(PATIENTS) as state, PLACES[options.kind](state) as place, scratch() as folder:
+        carry_preferences(place.admin)
         series = Series(place, tools, options.rows, options.runs, options.limit, folder, not options.first_only)
         edges = {} if options.no_edges else series.try_edges()
         for lot in lots:

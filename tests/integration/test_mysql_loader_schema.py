@@ -253,10 +253,10 @@ def giving_defaults(sandbox):
 
 
 def test_a_moment_without_a_default_gets_none(giving_defaults, replica):
-    """Where the server would give a TIMESTAMP one, and ON UPDATE, the replica's is the source's; the control has both."""
+    """Where the server would give a TIMESTAMP one, and ON UPDATE: the replica is as the source; a control has both."""
     replica.ask("CREATE TABLE control (At timestamp NOT NULL)")
     moment = Column("At", "timestamp", nullable=False)
-    fill(replica, Table("t", (NUM, moment), ("Num",), engine="InnoDB"), "1,2026-11-22 10:00:00")
+    fill(replica, Table("t", (NUM, moment), ("Num",), engine="InnoDB"), ("1", "2026-11-22 10:00:00"))
     control, ours = read_all(replica.database.engine, ["control", "t"])
     assert "ON UPDATE" in control
     assert "`At` timestamp NOT NULL,\n" in ours

@@ -116,6 +116,12 @@ EDGES: dict[str, tuple[tuple[str, str, tuple[str, ...]], ...]] = {
 }  # fmt: skip
 
 
+def carry_preferences(admin: Engine) -> None:
+    """Copy the practice's preferences: one of them tells the tap that a log's keys grow, and that it can go by them."""
+    table = f"{quote(SOURCE)}.preference"
+    run(admin, (f"CREATE TABLE preference LIKE {table}", f"INSERT INTO preference SELECT * FROM {table}"))
+
+
 def fill(admin: Engine, loaded: Loaded, rows: int, storage: str) -> None:
     """Create the table with that many rows in the engine's own database, and an empty one of the same columns."""
     shape = replace(loaded.shape, columns=_visible(admin, loaded.shape.of))
