@@ -38,8 +38,8 @@ _PADDED = "utf8mb4_bin"
 _FIND_COLLATION = f"SELECT collation_name FROM information_schema.collations WHERE collation_name IN {_COLLATIONS}"
 # The server, too, gives up a statement that nobody waits for any more: MariaDB's variable, then that of MySQL.
 _LIMIT = "/*M!100101 , max_statement_time = {0} */"
-# Off, the first TIMESTAMP of a table that has no default gets one, and ON UPDATE: not the source's table. A session's own
-# from MariaDB 10.10 on; MySQL wants a right for it, and has it on since 8.0.
+# Off, a table's first TIMESTAMP without a default gets one, and ON UPDATE: it is not the source's table then. Sessions
+# may turn it on from MariaDB 10.10 on; MySQL wants a right for that, and has it on since 8.0.
 _NO_DEFAULTS = "/*M!101000 , explicit_defaults_for_timestamp = 1 */"
 
 
