@@ -14,15 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from timing import read_cpu
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parents[3]
 PERIOD = 0.25
 MEGABYTE = 1024
-TICKS = os.sysconf("SC_CLK_TCK")
-# Places in /proc/PID/stat behind the name: user and system time, of the process and of the children it waited for.
-TIMES = slice(11, 15)
 SHOWN = 160
 # Lines that say why a tool ended; the first of them is what is reported.
 REASONS = re.compile(
@@ -90,14 +89,13 @@ def run_command(command: Command, folder: Path, limit: float, servers: Mapping[s
 
 def read_servers(servers: Mapping[str, int]) -> dict[str, float]:
     """Processor seconds of each server since its start: of its processes, those of PostgreSQL's sessions included."""
-    return {name: sum(map(_read_cpu, [pid, *_descend(pid)])) for name, pid in servers.items()}
+    return {name: sum(map(_read_living, [pid, *_descend(pid)])) for name, pid in servers.items()}
 
 
-def _read_cpu(pid: int) -> float:
-    """Of a process and of the children that it waited for; of one that is gone its parent knows."""
+def _read_living(pid: int) -> float:
+    """CPU seconds of a process; 0 for one that is gone, whose parent has waited for it."""
     with suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return sum(map(int, fields[TIMES])) / TICKS
+        return read_cpu(pid)
     return 0.0
 
 
