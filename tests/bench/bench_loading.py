@@ -6,8 +6,8 @@
 
 Starts a sandbox of its own. For each table: fill it, let every tool load it in turn, compare each result with the
 source, change 1% of the rows, let every tool load the change, compare again; round by round, the order rotated, so that
-a busy moment hits all. The yardstick (`pipe`, or `dump` for a replica) is in every series, and ratios are to it in the
-same series. A tool that does not end within five minutes is stopped and reported so.
+a busy moment hits all. The yardstick (`pipe`, or `dump` for a replica) and our target are in every series, and ratios
+are of one series. A tool that does not end within five minutes is stopped and reported so.
 
 An empty table of the same columns is loaded in each round: start-up, which ratios leave out. Results are kept as JSON
 in tests/bench/results/loading, one file a tool, and docs/benchmarks.md is written from all of them.
@@ -82,12 +82,12 @@ def read_options() -> argparse.Namespace:
 
 
 def choose_tools(options: argparse.Namespace) -> list[Tool]:
-    """The yardstick first, then those that were asked for."""
-    yardstick, *others = TOOLS[options.kind]
+    """The yardstick first, our target, which every tool is beside, then those that were asked for."""
+    yardstick, ours, *others = TOOLS[options.kind]
     unknown = set(options.only or ()) - {tool.slug for tool in TOOLS[options.kind]}
     if unknown:
         raise SystemExit(f"no such tool: {', '.join(sorted(unknown))}")
-    return [yardstick, *(tool for tool in others if options.only is None or tool.slug in options.only)]
+    return [yardstick, ours, *(tool for tool in others if options.only is None or tool.slug in options.only)]
 
 
 def measure(options: argparse.Namespace) -> None:
@@ -101,10 +101,10 @@ def measure(options: argparse.Namespace) -> None:
         edges = {} if options.no_edges else series.try_edges()
         for lot in lots:
             series.load(lot)
-    slugs = {tool.slug for tool in tools}  # beside a peer alone the yardstick is in the peer's result
-    for result in collect(options, series, lots, edges):
+    is_ours = options.only is None or rendering.OURS[options.kind] in options.only
+    for place, result in enumerate(collect(options, series, lots, edges)):
         show(result)
-        if options.write and (result.slug != tools[0].slug or rendering.OURS[options.kind] in slugs):
+        if options.write and (is_ours or place > 1):  # beside a peer alone yardstick and ours are in the peer's result
             results.save(result)
 
 
@@ -123,16 +123,17 @@ class _Folder(tempfile.TemporaryDirectory[str]):
 def collect(
     options: argparse.Namespace, series: Series, lots: Iterable[Lot], edges: Mapping[str, Mapping[str, Verdict | str]]
 ) -> Iterable[Result]:
-    """The series as results, one a tool, each with the yardstick's outcomes beside its own."""
-    yardstick, origin = series.tools[0], results.read_origin()
+    """The series as results, one a tool, each with the outcomes of the yardstick and of our target beside its own."""
+    yardstick, ours, origin = *series.tools[:2], results.read_origin()
     for tool in series.tools:
         steps: dict[str, dict[str, Any]] = {}
         for lot in lots:
             for step in ("start", *lot.steps):
-                own, other = (series.outcome(one, lot, step) for one in (tool, yardstick))
-                pair = {"own": own and asdict(own), "yardstick": other and asdict(other)}
+                found = {"own": tool, "yardstick": yardstick, "ours": ours}
+                outcomes = {name: series.outcome(one, lot, step) for name, one in found.items()}
+                beside = {name: outcome and asdict(outcome) for name, outcome in outcomes.items()}
                 if tool.takes_many or len(lot.tables) == 1:
-                    steps.setdefault(lot.name, {})[step] = pair
+                    steps.setdefault(lot.name, {})[step] = beside
         wrong = {table: render_edge(found) for table, found in edges.get(tool.slug, {}).items()}
         yield results.Result(
             tool.slug, tool.name, options.kind, options.rows, tool.version(), tool.note, origin, steps, wrong
@@ -159,7 +160,7 @@ def show(result: Result) -> None:
 
 def keep_missing(options: argparse.Namespace) -> None:
     """Note that a tool could not be installed, in place of its results."""
-    for tool in choose_tools(options)[1:]:
+    for tool in choose_tools(options)[2:]:
         results.save(
             results.Result(tool.slug, tool.name, options.kind, options.rows, note=tool.note, missing=options.missing)
         )

@@ -42,7 +42,10 @@ def _read_package(environment: str, *packages: str) -> Callable[[], str]:
 
 
 def run_pgloader(job: Job) -> Command:
-    """One load file: schema and rows, names kept as they are."""
+    """One load file: schema and rows, names kept as they are.
+
+    Messages of 2 KB exhaust its heap, with `prefetch rows = 10000` as well.
+    """
     text = f"""
 LOAD DATABASE FROM {plain_url(job.source, "mysql")} INTO {plain_url(job.destination, "postgresql")}
 WITH include drop, create tables, create indexes, reset no sequences, quote identifiers, workers = 2, concurrency = 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from report import Goal, render_goals, render_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from loading.results import Result
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 KINDS = {"postgresql": "MySQL to PostgreSQL", "mysql": "MySQL to MySQL"}
 YARDSTICKS = {"postgresql": "pipe", "mysql": "dump"}
 OURS = {"postgresql": "raw", "mysql": "replica"}
+# Not somebody's tool for this: ours, the limit, the server by itself, and the target that meltano.yml has beside ours.
+NO_PEERS = frozenset({*OURS.values(), "pipe", "insert", "stock"})
 LARGE, HALF = 2_000_000, 1_000_000
 # Promises of the target, each against the yardstick of the same series, start-up taken off both.
 FIRST, MERGE, TOGETHER, REPLICA, MEMORY = 0.8, 0.5, 1.1, 1.3, 300.0
@@ -41,7 +43,7 @@ def _rank(result: Result) -> tuple[int, str]:
     return first.index(result.slug) if result.slug in first else len(first), result.slug
 
 
-def choose_goals(results: Iterable[Result]) -> Iterator[Goal]:
+def choose_goals(results: Sequence[Result]) -> Iterator[Goal]:
     """The promises that the results can judge."""
     ours = {(result.kind, result.rows): result for result in results if result.slug == OURS[result.kind]}
     large, half, usual = (ours.get(key) for key in (("postgresql", LARGE), ("postgresql", HALF), ("mysql", 200_000)))
@@ -54,6 +56,9 @@ def choose_goals(results: Iterable[Result]) -> Iterator[Goal]:
     if usual:
         yield from _promise(usual, "procedurelog", "full", REPLICA, "replica of procedurelog, to mariadb-dump")
     for (kind, rows), result in ours.items():
+        peers = [one for one in results if (one.kind, one.rows) == (kind, rows) and one.slug not in NO_PEERS]
+        yield from _compare_peers(result, peers)
+    for (kind, rows), result in ours.items():
         peak = max((max(_memory(step).values(), default=0.0) for step in _outcomes(result)), default=0.0)
         if peak:
             yield Goal(f"peak memory of a process, {KINDS[kind]}, {rows:,} rows", peak, MEMORY, " MB")
@@ -64,6 +69,17 @@ def _promise(result: Result, lot: str, step: str, limit: float, what: str) -> It
     ratio = _ratio(result.steps.get(lot, {}), step, "full") if found else None
     if ratio is not None:
         yield Goal(what, ratio, limit, " x", least=True)
+
+
+def _compare_peers(result: Result, peers: Sequence[Result]) -> Iterator[Goal]:
+    """Our first load of each table beside that of the fastest peer, right or wrong, in the peer's own series."""
+    for lot in result.steps:
+        rated = [(_ratio(peer.steps.get(lot, {}), "full", own="ours", other="own"), peer.name) for peer in peers]
+        judged = [(ratio, name) for ratio, name in rated if ratio is not None]
+        if judged:
+            ratio, name = min(judged)
+            what = f"{KINDS[result.kind]}, {result.rows:,} rows of {lot}, to the fastest peer ({name})"
+            yield Goal(what, ratio, 1.0, " x", least=True)
 
 
 def _outcomes(result: Result) -> Iterator[Outcome]:
@@ -87,10 +103,12 @@ def _net(steps: Mapping[str, Any], step: str, whose: str) -> float | None:
     return net if net > before * NOISE else None
 
 
-def _ratio(steps: Mapping[str, Any], step: str, against: str | None = None) -> float | None:
-    """How many times as fast as the yardstick of the same series, in the same step or `against` another."""
-    own, other = _net(steps, step, "own"), _net(steps, against or step, "yardstick")
-    return other / own if own and other else None
+def _ratio(
+    steps: Mapping[str, Any], step: str, against: str | None = None, *, own: str = "own", other: str = "yardstick"
+) -> float | None:
+    """How many times as fast `own` is as the `other` of the same series, in the same step or `against` another."""
+    taken, beside = _net(steps, step, own), _net(steps, against or step, other)
+    return beside / taken if taken and beside else None
 
 
 def _render_group(kind: str, rows: int, results: list[Result]) -> Iterator[str]:

@@ -21,7 +21,8 @@ FOLDER = Path(__file__).resolve().parents[1] / "results" / "loading"
 class Result:
     """One tool in one series.
 
-    `steps` has, by lot and step, the tool's outcome (`own`) and the yardstick's in the same series (`yardstick`).
+    `steps` has, by lot and step, the tool's outcome (`own`), and in the same series the yardstick's (`yardstick`) and
+    that of our target (`ours`).
     `edges` has, by table of hard values, what was wrong (None: nothing). `missing` says why the tool was not run.
     """
 

@@ -17,16 +17,18 @@ from typing import TYPE_CHECKING
 from timing import read_cpu
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[3]
 PERIOD = 0.25
 MEGABYTE = 1024
 SHOWN = 160
-# Lines that say why a tool ended; the first of them is what is reported.
+# Lines that say why a tool ended; the last of them is what is reported.
 REASONS = re.compile(
     r"\b(\w*errors?|fatal|\w*exception|panic|refus\w+|fail\w*|cannot|unhandled|unable)\b", re.IGNORECASE
 )
+# A server's word, or the cause that a later line only follows, is preferred.
+CAUSES = re.compile(r"SQLSTATE|\bERROR: |exhausted|out of memory", re.IGNORECASE)
 # Codes for colour, and what a log puts before its message.
 DECORATION = re.compile(r"\x1b\[[0-9;]*m|^[\d\-T:.,+Z ]{8,}|[╭╮╰╯│─]+")
 
@@ -161,10 +163,14 @@ def _read_reason(folder: Path, command: Command, code: int) -> str:
     text = "".join((folder / name).read_text(errors="replace")[-20_000:] for name in ("stdout", "stderr"))
     lines = [DECORATION.sub("", line).strip() for line in text.splitlines()]
     lines = [line for line in lines if line] or ["says nothing"]
-    places = [place for place, line in enumerate(lines) if REASONS.search(line)] or [len(lines) - 1]
-    last = places[-1]
+    last = next((place for words in (CAUSES, REASONS) for place in _find(lines, words)), len(lines) - 1)
     told = " ".join(lines[last : last + 2]) if lines[last].endswith(":") else lines[last]
     return f"exit code {code}: {_conceal(told, command)[:SHOWN]}"
+
+
+def _find(lines: Sequence[str], words: re.Pattern[str]) -> Iterator[int]:
+    """The places of the lines that say one of the words, the last first."""
+    return (place for place in reversed(range(len(lines))) if words.search(lines[place]))
 
 
 def _conceal(line: str, command: Command) -> str:
