@@ -102,9 +102,9 @@ def measure(options: argparse.Namespace) -> None:
         for lot in lots:
             series.load(lot)
     is_ours = options.only is None or rendering.OURS[options.kind] in options.only
-    for place, result in enumerate(collect(options, series, lots, edges)):
+    for number, result in enumerate(collect(options, series, lots, edges)):
         show(result)
-        if options.write and (is_ours or place > 1):  # beside a peer alone yardstick and ours are in the peer's result
+        if options.write and (is_ours or number > 1):  # beside a peer alone yardstick and ours are in the peer's result
             results.save(result)
 
 
