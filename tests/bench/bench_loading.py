@@ -9,8 +9,8 @@ source, change 1% of the rows, let every tool load the change, compare again; ro
 a busy moment hits all. The yardstick (`pipe`, or `dump` for a replica) and our target are in every series, and ratios
 are of one series. A tool that does not end within five minutes is stopped and reported so.
 
-An empty table of the same columns is loaded in each round: start-up, which ratios leave out. Results are kept as JSON
-in tests/bench/results/loading, one file a tool, and docs/benchmarks.md is written from all of them.
+An empty table of the same columns is loaded before and after each round: start-up, which ratios leave out. Results are
+kept as JSON in tests/bench/results/loading, one file a tool, and docs/benchmarks.md is written from all of them.
 """
 
 from __future__ import annotations
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from loading.jobs import Tool
     from loading.results import Result
+    from loading.series import Outcome
 
 PATIENTS = 60
 TOOLS = {"postgresql": (PIPE, RAW, STOCK, *PEERS), "mysql": (DUMP, REPLICA, INSERT, MYDUMPER)}
@@ -102,9 +103,10 @@ def measure(options: argparse.Namespace) -> None:
         for lot in lots:
             series.load(lot)
     is_ours = options.only is None or rendering.OURS[options.kind] in options.only
-    for number, result in enumerate(collect(options, series, lots, edges)):
+    beside = {tool.slug for tool in TOOLS[options.kind][:2]}  # of a peer alone: they are in its result
+    for result in collect(options, series, lots, edges):
         show(result)
-        if options.write and (is_ours or number > 1):  # beside a peer alone yardstick and ours are in the peer's result
+        if options.write and (is_ours or result.slug not in beside):
             results.save(result)
 
 
@@ -126,18 +128,21 @@ def collect(
     """The series as results, one a tool, each with the outcomes of the yardstick and of our target beside its own."""
     yardstick, ours, origin = *series.tools[:2], results.read_origin()
     for tool in series.tools:
+        beside = {"own": tool, "yardstick": yardstick, "ours": ours}
         steps: dict[str, dict[str, Any]] = {}
         for lot in lots:
             for step in ("start", *lot.steps):
-                found = {"own": tool, "yardstick": yardstick, "ours": ours}
-                outcomes = {name: series.outcome(one, lot, step) for name, one in found.items()}
-                beside = {name: outcome and asdict(outcome) for name, outcome in outcomes.items()}
+                outcomes = {name: _as_facts(series.outcome(one, lot, step)) for name, one in beside.items()}
                 if tool.takes_many or len(lot.tables) == 1:
-                    steps.setdefault(lot.name, {})[step] = beside
+                    steps.setdefault(lot.name, {})[step] = outcomes
         wrong = {table: render_edge(found) for table, found in edges.get(tool.slug, {}).items()}
         yield results.Result(
             tool.slug, tool.name, options.kind, options.rows, tool.version(), tool.note, origin, steps, wrong
         )
+
+
+def _as_facts(outcome: Outcome | None) -> dict[str, Any] | None:
+    return asdict(outcome) if outcome else None
 
 
 def render_edge(found: Verdict | str) -> str | None:

@@ -58,7 +58,6 @@ def choose_goals(results: Sequence[Result]) -> Iterator[Goal]:
     for (kind, rows), result in ours.items():
         peers = [one for one in results if (one.kind, one.rows) == (kind, rows) and one.slug not in NO_PEERS]
         yield from _compare_peers(result, peers)
-    for (kind, rows), result in ours.items():
         peak = max((max(_memory(step).values(), default=0.0) for step in _outcomes(result)), default=0.0)
         if peak:
             yield Goal(f"peak memory of a process, {KINDS[kind]}, {rows:,} rows", peak, MEMORY, " MB")
