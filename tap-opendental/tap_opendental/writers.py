@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 # Held in memory until a file is written. A bulk loader wants long files; an SDK target reads one into records at once
 # (20,000 rows of 45 columns, 19 MB, took stock target-postgres to 360 MB).
 _FILE_BYTES = {"csv": 16 * 1_048_576, "json": 8 * 1_048_576}
+# A stream's first file ends early, so that the target loads while the tap reads on, and each may be twice the one
+# before: with two long files, a tenth of the time of 200,000 narrow rows was the target's alone.
+_FIRST_FILE_BYTES = 1_048_576
 
 
 class Writer(Protocol):
@@ -46,7 +49,7 @@ class RecordWriter:
 
 
 class BatchWriter:
-    """Files of lines, each announced by a BATCH message once it is whole.
+    """Files of lines, small ones first, each announced by a BATCH message once it is whole.
 
     `announce` writes the message for an encoding and a file's URL. A CSV file begins with a line of its columns' names;
     a line of JSON holds what the stock targets would add to a RECORD.
@@ -61,6 +64,7 @@ class BatchWriter:
         self._announce = announce
         self._chunks: list[bytes] = []
         self._size = 0
+        self._enough = min(_FIRST_FILE_BYTES, _FILE_BYTES[dialect.name])
 
     def write(self, lines: Sequence[str], columns: Sequence[Column], version: int | None) -> None:
         """Add a page to the file."""
@@ -72,7 +76,8 @@ class BatchWriter:
             facts = describe_extraction(version, datetime.now(UTC))
             for text in render_slices(render_template(columns, facts), lines):
                 self._add(text)
-        if self._size >= _FILE_BYTES[self._dialect.name]:
+        if self._size >= self._enough:
+            self._enough = min(2 * self._enough, _FILE_BYTES[self._dialect.name])
             self.flush()
 
     def flush(self) -> None:

@@ -133,3 +133,11 @@ def test_a_large_file_is_closed_and_the_next_begun(monkeypatch):
     files, announced = write_batches(CSV, ["1,2"], ["3,4", "5,6"], ["7,8"])
     assert [content for _, content, _ in files] == [b'"a","b"\n1,2\n3,4\n5,6\n', b'"a","b"\n7,8\n']
     assert len(announced) == 2
+
+
+def test_files_begin_small_and_double_up_to_a_size(monkeypatch):
+    """The target has something to load while the tap reads on, and a long stream still has few files."""
+    monkeypatch.setattr("tap_opendental.writers._FIRST_FILE_BYTES", 10)
+    monkeypatch.setattr("tap_opendental.writers._FILE_BYTES", {"csv": 40})
+    files, _ = write_batches(CSV, *[["1,2"]] * 30)  # 4 bytes a row, 8 for the line of names
+    assert [content.count(b"1,2\n") for _, content, _ in files] == [1, 3, 8, 8, 8, 2]
