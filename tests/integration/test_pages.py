@@ -9,7 +9,7 @@ from tests.integration.conftest import config_of
 
 from tap_opendental.connector import SourceAddress
 from tap_opendental.discovery.model import Column
-from tap_opendental.extraction.pages import PagePlan, Place, read_pages
+from tap_opendental.extraction.pages import Bounds, PagePlan, Place, read_pages
 from tap_opendental.source import Source
 from tap_opendental.types import is_keyed_by_number
 
@@ -140,7 +140,7 @@ def every_way(plan):
 
 def reader(source, rows):
     """Reads every page at the first try, and goes for so many rows."""
-    return lambda ask: ask(source.fetch, rows)
+    return lambda ask: ask(source.fetch, Bounds(rows))
 
 
 def values_of(plan, page):

@@ -44,6 +44,30 @@ def test_a_fast_page_grows_by_two_at_most_and_without_an_upper_limit_in_rows():
     assert sizes[-1] == 200_000
 
 
+def test_a_crowd_is_what_the_server_was_fast_enough_for():
+    """No more than a page before anything was measured; then what fits the time, up to 16 pages, within the bytes."""
+    pace = Pace(LIMITS, 1000, 200)
+    assert pace.crowd == pace.rows == 1000
+    read(pace, 200, seconds_per_row=2e-5)
+    assert (pace.rows, pace.crowd) == (2000, 10_000)
+    read(pace, 200, seconds_per_row=1e-6)
+    assert (pace.rows, pace.crowd) == (4000, 8 * MIB // 200)
+    pace.note(1, 200, 0.002, found=1)
+    assert pace.crowd > 10_000, "a page of one row says nothing of the server"
+
+
+def test_a_slow_page_ends_what_was_known_of_the_server():
+    """Whatever was fast before: the next crowd is no larger than what the slow page would have had time for."""
+    pace = Pace(LIMITS, 1000, 200)
+    read(pace, 200, seconds_per_row=1e-6)
+    read(pace, 200, seconds_per_row=2 * LIMITS.max_page_seconds / 2000)
+    assert pace.crowd == pace.rows == 800
+    read(pace, 200, seconds_per_row=1e-6)
+    assert pace.crowd > pace.rows
+    pace.failed()
+    assert pace.crowd == pace.rows
+
+
 def test_sizes_come_to_rest():
     """At a steady speed the size settles where a page fits its time, and does not swing."""
     pace = Pace(LIMITS, 5000, 200)

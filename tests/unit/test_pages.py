@@ -14,6 +14,7 @@ import pytest
 from tap_opendental.errors import StateError
 from tap_opendental.extraction import pages
 from tap_opendental.extraction.pages import (
+    Bounds,
     PagePlan,
     Place,
     is_ordered_by_cursor,
@@ -37,11 +38,11 @@ class Script:
         self.asked = []
         self.examined = []
 
-    def reader(self, rows=100):
+    def reader(self, rows=100, crowd=0):
         """Reads each page at the first try, and goes for so many rows."""
 
         def read(ask):
-            answer = ask(self._run, rows)
+            answer = ask(self._run, Bounds(rows, crowd))
             self.examined.append(answer.examined)
             return answer
 
@@ -117,10 +118,10 @@ INDEXED = PagePlan("t", ("`v`",), ("k",), cursor="ts", since="2024-01-01", curso
 SLICE_END = "SELECT `ts` FROM `t` WHERE (`ts` >= %(since)s) ORDER BY `ts` LIMIT 1 OFFSET 1"
 
 
-def walk(plan, *answers, rows=2, start=None):
+def walk(plan, *answers, rows=2, crowd=0, start=None):
     """What the pages of a walk hold and where they end, what was asked, and how many rows each page went over."""
     script = Script(*answers)
-    found = [(len(page.rows), page.place) for page in read_pages(script.reader(rows), plan, start)]
+    found = [(len(page.rows), page.place) for page in read_pages(script.reader(rows, crowd), plan, start)]
     return found, script.asked, script.examined
 
 
@@ -139,6 +140,19 @@ def test_an_indexed_cursor_is_read_in_slices():
     ]
     assert statements[4:] == [("SELECT `v`, `k` FROM `t` WHERE (`ts` IS NULL OR `ts` = 0) LIMIT 2", {})]
     assert examined == [1, 1, 0]
+
+
+def test_a_crowd_that_a_page_can_take_is_a_slice_as_well():
+    """Pages begin small: 3 rows of one moment are read as one slice where 8 may be, and as ranges where not."""
+    crowded, moment, rows = [("2024-01-02",)], [("2024-01-03",)], [("a", 4), ("b", 5), ("c", 6)]
+    begin = Place("changed", ("2024-01-02",))
+    places, statements, examined = walk(INDEXED, crowded, moment, rows, crowd=8, start=begin)
+    assert places[0] == (3, Place("changed", ("2024-01-03",)))
+    assert [text[-8:] for text, _ in statements[:3]] == ["OFFSET 1", "OFFSET 7", " LIMIT 8"]
+    assert statements[2][1] == {"since": "2024-01-02", "end": "2024-01-03"}
+    assert examined[0] == 3
+    places, _, _ = walk(INDEXED, crowded, crowded, crowd=8, start=begin)
+    assert places[0] == (0, Place("rest", ("2024-01-02",)))
 
 
 def test_a_slice_that_has_grown_is_taken_again():
@@ -322,7 +336,11 @@ class Clinic:
             text, parameters = statement
             return self.connection.execute(text.replace("%(", ":").replace(")s", ""), parameters).fetchall()
 
-        return lambda ask: ask(run, self.random.randint((most + 1) // 2, most))
+        return lambda ask: ask(run, self._choose(most))
+
+    def _choose(self, most):
+        rows = self.random.randint((most + 1) // 2, most)
+        return Bounds(rows, self.random.choice([0, rows, 4 * rows]))
 
 
 CLINIC = PagePlan("visit", ("`k`", "`ts`"), ("k",), cursor="ts", since="020", cursor_indexed=True)

@@ -44,9 +44,9 @@ def naps(monkeypatch):
     return slept
 
 
-def ask(run, rows):
+def ask(run, bounds):
     """Ask for a page of so many rows."""
-    found = run((f"LIMIT {rows}", {}))
+    found = run((f"LIMIT {bounds.rows}", {}))
     return Answer(found, None, len(found), last=True)
 
 

@@ -14,7 +14,7 @@ import pytest
 from tap_opendental.bookmarks import Bookmark, Pass
 from tap_opendental.drift import Structure
 from tap_opendental.extraction.overlap import Reach
-from tap_opendental.extraction.pages import PagePlan, Place
+from tap_opendental.extraction.pages import Bounds, PagePlan, Place
 from tap_opendental.extraction.table_state import TableState
 from tap_opendental.extraction.walk import Walk
 from tap_opendental.extraction.witnesses import Witness
@@ -56,7 +56,7 @@ class Server:
 
         def read(ask):
             before()
-            return ask(run, size())
+            return ask(run, Bounds(size()))
 
         return read
 

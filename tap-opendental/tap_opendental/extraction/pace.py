@@ -33,6 +33,8 @@ _WHOLE_DAY = 24 * 60
 # not. A page between this and the limit changes nothing, so that sizes come to rest.
 _AIM = 0.8
 _GROWTH = 2
+# How far a page that cannot be cut may go beyond the others, if the server was that fast.
+_CROWD_GROWTH = 16
 # A page of no more rows and bytes than these costs what any statement costs, the way there and back. Its time says
 # nothing of its size: on a line with a delay above max_page_seconds, pages would end at one row and still be slow.
 _FEW_ROWS, _FEW_BYTES = 50, 65_536
@@ -198,12 +200,22 @@ class Pace:
         self._throttle = throttle
         self._widths = deque([row_bytes or limits.max_page_bytes / rows], maxlen=_PAGES_REMEMBERED)
         self._peak = 0.0
+        self._timely = 0
         self._rows = self._within_bytes(rows)
 
     @property
     def rows(self) -> int:
         """Rows that the next page may examine, at least 1."""
         return self._rows
+
+    @property
+    def crowd(self) -> int:
+        """Rows that the next page may have if it cannot be cut, at least `rows`.
+
+        As many as max_page_seconds holds, by the fastest page since one that was too slow, within max_page_bytes: up to
+        16 times the rows of a page, which grows to that in four. Before any page nothing is known of the server.
+        """
+        return max(self._rows, self._within_bytes(min(self._timely, self._rows * _CROWD_GROWTH)))
 
     def note(self, rows: int, nbytes: int, seconds: float, *, found: int) -> None:
         """Learn from a page: the rows it examined, the bytes and rows that it returned, the seconds until the last one.
@@ -215,25 +227,28 @@ class Pace:
         if found:
             self._widths.append(nbytes / found)
         self._peak = max(nbytes / max(rows, 1), self._peak / _GROWTH)
-        self._rows = self._within_bytes(self._within_time(rows, seconds))
+        limit = self._limits.max_page_seconds
+        timely, slow = int(rows * _AIM * limit / max(seconds, 1e-6)), seconds > limit
+        self._timely = timely if slow else max(self._timely, timely)
+        self._rows = self._within_bytes(self._within_time(rows, timely, slow=slow))
 
     def failed(self) -> None:
         """Learn from a page that was given up for its time: the next has a quarter of its rows, down to a single one.
 
         The server's limit for a statement is far above max_page_seconds, so half would often fail again.
         """
-        self._rows = max(1, self._rows // 4)
+        self._rows, self._timely = max(1, self._rows // 4), 0
 
     def wait(self) -> None:
         """Return when the next page may begin."""
         if self._throttle:
             self._throttle.wait()
 
-    def _within_time(self, rows: int, seconds: float) -> int:
-        """Rows of a page that aims at its share of max_page_seconds, from how long `rows` of them took."""
-        limit, few = self._limits.max_page_seconds, self._few_rows()
-        aim = max(few, int(rows * _AIM * limit / max(seconds, 1e-6)))
-        if seconds > limit and rows > few:
+    def _within_time(self, rows: int, timely: int, *, slow: bool) -> int:
+        """Rows of a page that aims at its share of max_page_seconds: `timely`, by how long `rows` of them took."""
+        few = self._few_rows()
+        aim = max(few, timely)
+        if slow and rows > few:
             return min(aim, self._rows)
         return max(self._rows, min(aim, self._rows * _GROWTH))
 

@@ -6,8 +6,8 @@ a table without a key is read whole.
 
 Where an index leads with the cursor, changed rows are found by slices of it. The rows of one moment are in no order in
 which a page could go on (on MyISAM, and where another column follows in the index), so a slice has each moment whole.
-Where there is no such index (48 of Open Dental's 67 incremental tables), or one moment has more rows than a page, as a
-mass update leaves it, changed rows are looked for inside ranges of the primary key.
+Where there is no such index (48 of Open Dental's 67 incremental tables), or one moment has more rows than a page can
+take in its time, as a mass update leaves it, changed rows are looked for inside ranges of the primary key.
 
 A walk goes through stages and can be taken up at any `Place` of them. It goes from slices to ranges once, and never
 back, so that it costs one pass over the table at most, however many moments are crowded. A row that changes meanwhile
@@ -108,10 +108,21 @@ def read_row_key(plan: PagePlan, row: Row) -> Row:
     return plan.read_key(row) if plan.read_key else tuple(row[-len(plan.key) :])
 
 
-class Reader(Protocol):
-    """Reads one page: calls `ask` with a statement runner and the number of rows to go for, again if need be."""
+@dataclass(frozen=True)
+class Bounds:
+    """How many rows a page goes for, and up to how many it takes where they are of one moment and cannot be cut.
 
-    def __call__(self, ask: Callable[[Run, int], Answer]) -> Answer:
+    Pages begin small, and a crowd that none can take makes the walk go over the whole table.
+    """
+
+    rows: int
+    crowd: int = 0
+
+
+class Reader(Protocol):
+    """Reads one page: calls `ask` with a statement runner and the page's bounds, again if need be."""
+
+    def __call__(self, ask: Callable[[Run, Bounds], Answer]) -> Answer:
         """Return the answer; whatever the source raises once tries are used up."""
 
 
@@ -137,7 +148,7 @@ def read_pages(read: Reader, plan: PagePlan, start: Place | None = None) -> Iter
     walk that was cut short goes on: behind its place, in the order that it had; StateError if it has no such place.
     """
     if not plan.key:
-        answer = read(lambda run, _rows: _read_whole(run, plan))
+        answer = read(lambda run, _bounds: _read_whole(run, plan))
         yield Page(answer.rows, Place("all"))
         return
     place: Place | None = _check(plan, start) if start else Place(list_stages(plan)[0])
@@ -182,24 +193,26 @@ def _read_whole(run: Run, plan: PagePlan) -> Answer:
     return Answer(rows, None, len(rows), last=True)
 
 
-def _read_all(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answer:
+def _read_all(plan: PagePlan, after: Row | None, run: Run, bounds: Bounds) -> Answer:
     """Read the next rows in the order of the key, or the next range of it where only changed rows are wanted."""
     if plan.since is None:
-        return _read_page(plan, None, after, run, limit)
+        return _read_page(plan, None, after, run, bounds.rows)
     if plan.cursor == plan.key[0]:
-        return _read_page(plan, _SINCE, after, run, limit)
-    return _read_range(plan, _EITHER, after, run, limit)
+        return _read_page(plan, _SINCE, after, run, bounds.rows)
+    return _read_range(plan, _EITHER, after, run, bounds.rows)
 
 
-def _read_slice(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answer:
+def _read_slice(plan: PagePlan, after: Row | None, run: Run, bounds: Bounds) -> Answer:
     """Find with which cursor the next slice begins, by the index alone, and read the rows before it: less than a page.
 
     Were the page cut off by a LIMIT instead, the rows of its last moment would have to be dropped and read again.
     """
-    begin, limit = after[0] if after else plan.since, max(limit, 2)  # one row alone would always be a crowd
-    found = run(slice_end_statement(plan, begin, limit))
-    end = found[0][0] if found else None
-    if end is not None and end == begin:
+    begin, limit = after[0] if after else plan.since, max(bounds.rows, 2)  # one row alone would always be a crowd
+    end = _find_slice_end(plan, begin, run, limit)
+    if end == begin and bounds.crowd > limit:
+        limit = bounds.crowd
+        end = _find_slice_end(plan, begin, run, limit)
+    if end == begin:
         return Answer((), (end,), 0, last=False, stage="rest")
     rows = run(slice_statement(plan, begin, end, limit))
     if len(rows) == limit:  # a mass update came between the two statements: the slice has another end now
@@ -207,8 +220,14 @@ def _read_slice(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answ
     return Answer(rows, None if end is None else (end,), len(rows), last=end is None)
 
 
-def _read_unset(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answer:
+def _find_slice_end(plan: PagePlan, begin: Any, run: Run, limit: int) -> Any:  # noqa: ANN401 - whatever a cursor holds
+    found = run(slice_end_statement(plan, begin, limit))
+    return found[0][0] if found else None
+
+
+def _read_unset(plan: PagePlan, after: Row | None, run: Run, bounds: Bounds) -> Answer:
     """Read the rows without a cursor at once; where they are more than a page, in ranges of the key."""
+    limit = bounds.rows
     if after is not None:
         return _read_range(plan, _UNSET, after, run, limit)
     rows = run((f"{_select(plan, _columns(plan))} WHERE {_condition(plan, _UNSET)} LIMIT {limit}", {}))
@@ -218,14 +237,14 @@ def _read_unset(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answ
     return replace(answer, examined=limit + answer.examined)
 
 
-def _read_rest(plan: PagePlan, after: Row | None, run: Run, limit: int) -> Answer:
+def _read_rest(plan: PagePlan, after: Row | None, run: Run, bounds: Bounds) -> Answer:
     """Read the next range of what the slices left: rows at or after the cursor where they ended, or without one."""
     since, *key = after or (plan.since,)
-    answer = _read_range(replace(plan, since=since), _EITHER, tuple(key) or None, run, limit)
+    answer = _read_range(replace(plan, since=since), _EITHER, tuple(key) or None, run, bounds.rows)
     return answer if answer.after is None else replace(answer, after=(since, *answer.after))
 
 
-_STEPS: dict[Stage, Callable[[PagePlan, Row | None, Run, int], Answer]] = {
+_STEPS: dict[Stage, Callable[[PagePlan, Row | None, Run, Bounds], Answer]] = {
     "all": _read_all,
     "changed": _read_slice,
     "unset": _read_unset,

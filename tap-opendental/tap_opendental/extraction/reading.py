@@ -11,6 +11,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 
 from tap_opendental.connector import TIMEOUT_CODES, TRANSIENT_CODES
 from tap_opendental.errors import OpenDentalError
+from tap_opendental.extraction.pages import Bounds
 from tap_opendental.stopping import sleep_alert
 
 if TYPE_CHECKING:
@@ -93,15 +94,15 @@ class PageReader:
         self._texts = texts
         self._retries = retries
 
-    def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
+    def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], Bounds], Answer]) -> Answer:
         """Read a page; the last error when all tries failed."""
         self._pace.wait()
         return self._retries(partial(self._ask, ask))
 
-    def _ask(self, ask: Callable[[Callable[[Statement], Sequence[Row]], int], Answer]) -> Answer:
-        begin = time.monotonic()
+    def _ask(self, ask: Callable[[Callable[[Statement], Sequence[Row]], Bounds], Answer]) -> Answer:
+        bounds, begin = Bounds(self._pace.rows, self._pace.crowd), time.monotonic()
         try:
-            answer = ask(partial(self._source.fetch, table=self._table), self._pace.rows)
+            answer = ask(partial(self._source.fetch, table=self._table), bounds)
         except OpenDentalError as error:
             if error.mysql_code in TIMEOUT_CODES:
                 self._pace.failed()
