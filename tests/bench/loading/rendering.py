@@ -179,10 +179,10 @@ def _render_wrong(result: Result) -> Iterator[str]:
     for lot, steps in result.steps.items():
         for step, found in steps.items():
             outcome = found["own"] or {}
-            text = outcome.get("wrong") or outcome.get("reason")
-            if text and text not in told:
-                told.add(text)
-                yield f"- {result.name}, {lot}, {STEPS.get(step, 'empty table')}: {text}"
+            for text in (outcome.get("reason"), outcome.get("wrong")):
+                if text and text not in told:
+                    told.add(text)
+                    yield f"- {result.name}, {lot}, {STEPS.get(step, 'empty table')}: {text}"
 
 
 def _render_origin(result: Result) -> str:
