@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     Run = Callable[["Statement"], Sequence["Row"]]
+    Ask = Callable[["Run", "Bounds"], "Answer"]
 
 Row = tuple[Any, ...]
 Statement = tuple[str, dict[str, Any]]
@@ -122,7 +123,7 @@ class Bounds:
 class Reader(Protocol):
     """Reads one page: calls `ask` with a statement runner and the page's bounds, again if need be."""
 
-    def __call__(self, ask: Callable[[Run, Bounds], Answer]) -> Answer:
+    def __call__(self, ask: Ask) -> Answer:
         """Return the answer; whatever the source raises once tries are used up."""
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from tap_opendental.extraction.pace import Pace
-    from tap_opendental.extraction.pages import Answer, Row, Statement
+    from tap_opendental.extraction.pages import Answer, Ask, Row
     from tap_opendental.source import Source
 
 T = TypeVar("T")
@@ -94,12 +94,12 @@ class PageReader:
         self._texts = texts
         self._retries = retries
 
-    def __call__(self, ask: Callable[[Callable[[Statement], Sequence[Row]], Bounds], Answer]) -> Answer:
+    def __call__(self, ask: Ask) -> Answer:
         """Read a page; the last error when all tries failed."""
         self._pace.wait()
         return self._retries(partial(self._ask, ask))
 
-    def _ask(self, ask: Callable[[Callable[[Statement], Sequence[Row]], Bounds], Answer]) -> Answer:
+    def _ask(self, ask: Ask) -> Answer:
         bounds, begin = Bounds(self._pace.rows, self._pace.crowd), time.monotonic()
         try:
             answer = ask(partial(self._source.fetch, table=self._table), bounds)
